@@ -1,0 +1,70 @@
+"""What a recipe is: the small record that `lab` finds under the entry-point group `lab.experiments`.
+
+This module and every module that holds a config class import nothing heavier than pydantic, so that
+`lab show` and `lab list` stay quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lab.config.base import ExperimentConfig
+    from lab.runs.run import Run
+    from lab.runs.writer import RunWriter
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Cheap facts about the data of one config, found in the *plan* stage.
+
+    `fingerprint`: hex digest of everything in the data that can change the numbers.
+    `counts`: what a person would count, e.g. `{"documents": 106}`; shown when the data change.
+    `description`: one line for the report, e.g. "106 English Wikipedia articles (packaged with gensim)".
+    """
+
+    fingerprint: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run is likely to cost, from a short probe: `seconds` of wall time and `bytes` on disk."""
+
+    seconds: float
+    bytes: int
+
+
+class Encoder(Protocol):
+    """Embeds new items the way a run did, its stored preprocessing included."""
+
+    def encode(self, items: Sequence[str]) -> np.ndarray:
+        """Return `(n, d) float32`; a row of NaN stands for an item that cannot be embedded."""
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One kind of experiment.
+
+    `config`: the pydantic class of its YAML.
+    `version`: raised whenever a default or the arithmetic changes, so that old runs are not mistaken for new.
+    `plan(config)`: cheap checks of files, columns and labels; raises `UserError`; returns `DataFacts`.
+    `run(config, run)`: trains, embeds and evaluates, and leaves all of it in `run`, a `RunWriter`.
+    `estimate(config)`: a short probe, for `--dry-run`; None where a recipe cannot say.
+    `load_encoder(run)`: for the verbs that need a model.
+    """
+
+    name: str
+    summary: str
+    version: int
+    config: type[ExperimentConfig]
+    plan: Callable[[Any], DataFacts]
+    run: Callable[[Any, RunWriter], None]
+    estimate: Callable[[Any], Estimate] | None = None
+    load_encoder: Callable[[Run], Encoder] | None = None
