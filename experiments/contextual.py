@@ -87,9 +87,7 @@ def measure(
         indices, _ = top_k(vectors[layer], bank[layer], settings.count + 1)
         named = [[candidates[i] for i in row] for row in indices]
         own = [word.word.lower() for word in marked]
-        neighbors.append(
-            [[w for w in row if w != me][: settings.count] for row, me in zip(named, own, strict=True)]
-        )
+        neighbors.append([[w for w in row if w != me][: settings.count] for row, me in zip(named, own, strict=True)])
     unit, unit_reference = _unit(vectors), _unit(reference)
     static = _unit(static_vectors(backbone, marked)) @ _unit(static_vectors(backbone, anchors)).T
     return WordByLayer(
@@ -110,12 +108,12 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def plan(config: ContextualConfig) -> DataFacts:
     """Check the marks and the backbone's place before anything is loaded."""
     from lab.data.fingerprint import fingerprint_text
-    from lab.data.packaged import locate_backbone
+    from lab.data.backbones import locate_backbone
     from lab.models.text_backbone import parse_marked
 
     for sentence in [*config.sentences, *config.anchors]:
         parse_marked(sentence)
-    location = locate_backbone(config.backbone.name, kind="text")
+    location = locate_backbone(config.backbone.name)
     return DataFacts(
         fingerprint=fingerprint_text(str(location.fingerprint)),
         counts={"sentences": len(config.sentences), "anchors": len(config.anchors)},
@@ -133,14 +131,12 @@ def run(config: ContextualConfig, run: RunWriter) -> None:
     import numpy as np
     import pandas as pd
 
-    from lab.data.packaged import locate_backbone
+    from lab.data.backbones import locate_backbone
     from lab.embeddings.space import EmbeddingSpace
     from lab.models.text_backbone import load_text_backbone, parse_marked
 
     run.stage("load the encoder")
-    backbone = load_text_backbone(
-        locate_backbone(config.backbone.name, kind="text").source, config.backbone.name
-    )
+    backbone = load_text_backbone(locate_backbone(config.backbone.name).source, config.backbone.name)
     marked = [parse_marked(sentence) for sentence in config.sentences]
     anchors = [parse_marked(sentence) for sentence in config.anchors]
 
@@ -164,9 +160,7 @@ def run(config: ContextualConfig, run: RunWriter) -> None:
             "layer": [layer for layer in layers for _ in marked],
         }
     )
-    run.embeddings(
-        EmbeddingSpace(ids, np.concatenate(list(found.vectors)), details), "marked-words", default=False
-    )
+    run.embeddings(EmbeddingSpace(ids, np.concatenate(list(found.vectors)), details), "marked-words", default=False)
     run.save_json("word-in-context", as_table(found, marked, anchors))
     figure = draw(found, marked, anchors, backbone.name)
     run.figure(
@@ -179,9 +173,7 @@ def run(config: ContextualConfig, run: RunWriter) -> None:
     )
 
 
-def as_table(
-    found: WordByLayer, marked: Sequence[MarkedText], anchors: Sequence[MarkedText]
-) -> dict[str, Any]:
+def as_table(found: WordByLayer, marked: Sequence[MarkedText], anchors: Sequence[MarkedText]) -> dict[str, Any]:
     """Everything the terminal and the report print, as plain JSON values."""
     import numpy as np
 
@@ -196,9 +188,7 @@ def as_table(
     }
 
 
-def caption(
-    found: WordByLayer, marked: Sequence[MarkedText], anchors: Sequence[MarkedText], name: str
-) -> str:
+def caption(found: WordByLayer, marked: Sequence[MarkedText], anchors: Sequence[MarkedText], name: str) -> str:
     """Say with the measured numbers where the two readings part most."""
     if len(marked) < 2 or len(anchors) < 2:
         return f"Cosine similarity in the hidden states of {name}; layer 0 is before the first block."
@@ -208,11 +198,11 @@ def caption(
     layer = int(gap.argmax())
     first, second = found.to_anchors[layer, 0], found.to_anchors[layer, 1]
     return (
-        f"The static token table of {name} has one point for “{marked[0].word.lower()}”. Read in context they part most at "
-        f"layer {layer}: “{marked[0].text}” has cosine {first[0]:.2f} to {anchors[0].word} and {first[1]:.2f} to "
+        f"The static token table of {name} has one point for “{marked[0].word.lower()}”. Read in context they part most "
+        f"at layer {layer}: “{marked[0].text}” has cosine {first[0]:.2f} to {anchors[0].word} and {first[1]:.2f} to "
         f"{anchors[1].word}; “{marked[1].text}” has {second[0]:.2f} and {second[1]:.2f}. Each anchor word is read in a "
-        f"sentence of its own: {'; '.join(f'“{anchor.text}”' for anchor in anchors)}. Two sentences are an illustration, "
-        "not a test."
+        f"sentence of its own: {'; '.join(f'“{anchor.text}”' for anchor in anchors)}. "
+        "Two sentences are an illustration, not a test."
     )
 
 
@@ -237,9 +227,7 @@ def draw(found: WordByLayer, marked: Sequence[MarkedText], anchors: Sequence[Mar
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("cosine similarity")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=1 if len(marked) > 2 else 3, frameon=False
-    )
+    figure.legend(handles, labels, loc="outside lower center", ncols=1 if len(marked) > 2 else 3, frameon=False)
     return figure
 
 

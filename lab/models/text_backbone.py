@@ -76,9 +76,8 @@ def read_token_table(folder: Path) -> tuple[list[str], np.ndarray]:
                 f"{folder}: no {file.name} there; a token table needs a transformers folder in safetensors form"
             )
     with safe_open(weights, framework="numpy") as tensors:
-        keys = [
-            key for key in tensors.keys() if key.endswith(("word_embeddings.weight", "embed_tokens.weight"))
-        ]
+        names = tensors.keys()
+        keys = [key for key in names if key.endswith(("word_embeddings.weight", "embed_tokens.weight"))]
         if not keys:
             raise UserError(f"{weights}: holds no word embeddings, so there is no token table to read")
         vectors = np.ascontiguousarray(tensors.get_tensor(keys[0]), dtype=np.float32)
@@ -107,9 +106,7 @@ def load_text_backbone(source: str | Path, name: str | None = None) -> TextBackb
         model = AutoModel.from_pretrained(str(source), local_files_only=local, use_safetensors=True)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"backbone {str(source)!r} cannot be loaded as a folder or from the hub: {reason}"
-        ) from error
+        raise UserError(f"backbone {str(source)!r} cannot be loaded as a folder or from the hub: {reason}") from error
     return TextBackbone(name or str(source), tokenizer, model.eval())
 
 
@@ -123,9 +120,7 @@ def word_in_context(backbone: TextBackbone, sentences: Sequence[MarkedText]) -> 
 
     found = []
     for sentence in sentences:
-        batch = backbone.tokenizer(
-            sentence.text, return_offsets_mapping=True, return_tensors="pt", truncation=True
-        )
+        batch = backbone.tokenizer(sentence.text, return_offsets_mapping=True, return_tensors="pt", truncation=True)
         spans = batch.pop("offset_mapping")[0].tolist()
         inside = [i for i, (a, b) in enumerate(spans) if b > a and a < sentence.end and b > sentence.start]
         if not inside:
@@ -222,3 +217,12 @@ def static_vectors(backbone: TextBackbone, marked: Sequence[MarkedText]) -> np.n
         if len(ids) == 1:
             row[:] = table[ids[0]]
     return rows
+
+
+def token_kind(token: str) -> str:
+    """Tell a vocabulary entry apart: `word`, `piece` (a WordPiece continuation), `special` or `unused`."""
+    if token.startswith("[unused") and token.endswith("]"):
+        return "unused"
+    if token.startswith("[") and token.endswith("]") and len(token) > 2:
+        return "special"
+    return "piece" if token.startswith("##") else "word"

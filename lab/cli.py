@@ -1,0 +1,243 @@
+"""The command `lab`: one function a verb, each a few lines over a library function.
+
+Everything heavy is imported inside the verb that needs it, so that `lab --help` is instant.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.errors import LabError, UserError
+
+app = typer.Typer(
+    name="lab",
+    help="Train, fine-tune and compare embeddings from one YAML file.\n\nAdd --debug to any command for a traceback.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 110},
+)
+
+Overrides = Annotated[list[str] | None, typer.Argument(help="settings to change, e.g. train.epochs=10")]
+Reference = Annotated[str, typer.Argument(help="a run: path, id prefix, `last`, or study:key=value,…")]
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="a YAML file, or the name of a shipped config (`lab list configs`)")],
+    overrides: Overrides = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at once, each in a process of its own")] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print the runs, their ids and an estimate; train nothing")
+    ] = False,
+    rerun: Annotated[bool, typer.Option("--rerun", help="do finished runs again")] = False,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="write the report of a study at its end")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="only errors and the result")] = False,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error")] = "warning",
+) -> None:
+    """Run an experiment or a study; finished runs are kept."""
+    from lab.runs.launcher import run as run_config
+
+    _logging(log_level)
+    outcome = run_config(config, overrides or (), jobs=jobs, dry_run=dry_run, rerun=rerun, quiet=quiet)
+    if outcome is not None and not dry_run:
+        from lab.terminal import print_outcome
+
+        print_outcome(outcome, write_report=report)
+
+
+@app.command(name="list")
+def list_things(
+    what: Annotated[str, typer.Argument(help="runs, studies, configs, experiments or packaged")] = "runs",
+) -> None:
+    """List runs, studies, configs, experiments or packaged parts."""
+    from lab.terminal import print_listing
+
+    print_listing(what)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="a shipped config, e.g. word2vec/skipgram")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="file to write (default: NAME.yaml here)")
+    ] = None,
+) -> None:
+    """Write a shipped config to a file of your own, to edit."""
+    from lab.config import write_new
+
+    path = write_new(name, output)
+    print(f"{path} written; run it with: lab run {path}")
+
+
+@app.command()
+def show(
+    target: Annotated[str | None, typer.Argument(help="a config, a run, a packaged backbone or data set")] = None,
+    overrides: Overrides = None,
+    schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of config files")] = False,
+) -> None:
+    """Show a config with its origins, a run, or a packaged part."""
+    from lab.terminal import print_shown
+
+    if schema:
+        import json
+
+        from lab.config import json_schema
+
+        print(json.dumps(json_schema(), indent=2))
+    elif target is None:
+        raise UserError("lab show: name a config, a run, or a packaged backbone or data set; or use --schema")
+    else:
+        print_shown(target, overrides or [])
+
+
+@app.command()
+def compare(
+    targets: Annotated[list[str], typer.Argument(help="studies or runs")],
+    metric: Annotated[str | None, typer.Option("--metric", help="default: each evaluation's primary metric")] = None,
+    format: Annotated[str, typer.Option("--format", help="table, markdown, csv or json")] = "table",
+) -> None:
+    """Say which rows are better, by how much, and how surely."""
+    from lab.report.comparison import compare as compare_runs
+    from lab.terminal import print_comparison
+
+    print_comparison(compare_runs(*targets, metric=metric), format)
+
+
+@app.command()
+def report(
+    targets: Annotated[list[str], typer.Argument(help="a study, or runs")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="the HTML file to write")] = None,
+) -> None:
+    """Write one self-contained HTML report."""
+    from lab.report.build import build
+
+    print(build(targets[0] if len(targets) == 1 else targets, output))
+
+
+@app.command()
+def neighbors(
+    space: Annotated[str, typer.Argument(help="a run, a vector file, or a text backbone such as minilm-l6")],
+    queries: Annotated[
+        list[str], typer.Argument(help='words, "king - man + woman", or sentences with one [marked] word')
+    ],
+    count: Annotated[int, typer.Option("-k", min=1, help="neighbours to list")] = 10,
+    ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
+) -> None:
+    """List neighbours of words, sums of words, words in context."""
+    from lab.terminal import print_neighbors
+
+    print_neighbors(space, queries, count, ids)
+
+
+@app.command()
+def evaluate(
+    target: Annotated[str, typer.Argument(help="a vector file, a text backbone, or a run")],
+    similarity: Annotated[
+        list[str] | None, typer.Option("--similarity", help="word-similarity test: name or file")
+    ] = None,
+    analogies: Annotated[list[str] | None, typer.Option("--analogies", help="analogy test: name or file")] = None,
+    ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
+) -> None:
+    """Put word vectors from anywhere to the tests that a run takes."""
+    from lab.terminal import print_evaluation
+
+    print_evaluation(target, similarity, analogies, ids)
+
+
+@app.command()
+def embed(
+    model: Annotated[str, typer.Argument(help="a run, or a text backbone such as minilm-l6")],
+    data: Annotated[str, typer.Argument(help="a text file (an item a line), csv, tsv or parquet")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the Parquet file to write")],
+    column: Annotated[str | None, typer.Option("--column", help="text column of a table")] = None,
+) -> None:
+    """Embed new items with a run's stored preprocessing."""
+    from lab.embed import embed_items
+
+    space = embed_items(model, data, column)
+    space.save(output)
+    print(f"{output}: {len(space):,} items, {space.dim} dimensions")
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(help="a run, a vector file or a text backbone")],
+    to: Annotated[str, typer.Option("--to", help="word2vec, word2vec-binary, glove, npz, parquet or gensim")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")],
+    ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
+) -> None:
+    """Write an embedding space in a format that other tools read."""
+    from lab.embeddings.formats import write_vectors
+    from lab.spaces import find_space
+
+    space = find_space(source, ids)
+    write_vectors(space, output, to)
+    print(f"{output}: {len(space):,} vectors of {space.dim} dimensions as {to}")
+
+
+@app.command()
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="delete without asking")] = False,
+) -> None:
+    """Remove left-overs and unreferenced runs, after asking."""
+    from lab.terminal import clean_up
+
+    clean_up(yes)
+
+
+def _logging(level: str) -> None:
+    import logging
+
+    if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise UserError(f"--log-level {level}: expected debug, info, warning or error")
+    logging.basicConfig(level=level.upper(), format="%(levelname)s %(name)s: %(message)s")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one verb and exit: 0, 2 for the user's mistakes, 1 for ours, 130 for Ctrl-C; one line an error."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    if arguments[:1] == ["worker"]:
+        from lab.runs.worker import worker_main
+
+        sys.exit(worker_main(arguments[1:]))
+    try:
+        if not arguments:
+            arguments = ["--help"]
+        sys.exit(app(arguments, prog_name="lab", standalone_mode=False) or 0)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(*_explain(error))
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    if isinstance(error, LabError):
+        return str(error), error.exit_code
+    if hasattr(error, "format_message"):  # a usage error; typer may carry its own copy of click, so no class is named
+        where = getattr(getattr(error, "ctx", None), "command_path", "lab")
+        return f"{error.format_message()} (see: {where} --help)", 2
+    if type(error).__name__ == "Abort":
+        return "interrupted", 130
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"the disk is full{where}: free some space and start again; what was finished is kept", 1
+    return f"{type(error).__name__}: {error} (this is a bug in lab; --debug shows where)", 1
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"lab: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,55 @@
+"""Finding an embedding space by what a person types: a run, a vector file, or a pretrained backbone's token table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab.embeddings.space import EmbeddingSpace
+
+
+def find_space(reference: str, ids: str | None = None) -> EmbeddingSpace:
+    """Return the space that `reference` names.
+
+    A packaged backbone or a transformers folder gives its static token table; a vector file is read by its format
+    (`ids`: the file that names the rows of a `.npy`); anything else is looked up as a run, whose default space it is.
+    Raises `UserError` where nothing is found.
+    """
+    from lab.runs.refs import load_run
+
+    if is_text_backbone(reference):
+        return token_space(reference)
+    path = Path(reference).expanduser()
+    if path.is_file():
+        from lab.embeddings.formats import read_vectors
+
+        return read_vectors(path, ids_file=Path(ids) if ids else None)
+    return load_run(reference).space()
+
+
+def is_text_backbone(reference: str) -> bool:
+    """Whether `reference` names a packaged text encoder or a local transformers folder."""
+    from lab.data.packaged import packaged
+
+    names = {entry.name for entry in packaged() if entry.kind == "backbone"}
+    return reference in names or (Path(reference).expanduser() / "config.json").is_file()
+
+
+def token_space(name: str) -> EmbeddingSpace:
+    """Return a backbone's static token table as a space; `kind` says word, piece (`##ing`) or special (`[CLS]`).
+
+    Placeholders that no text produces (`[unused1]`) are left out.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from lab.data.backbones import locate_backbone
+    from lab.embeddings.space import EmbeddingSpace
+    from lab.models.text_backbone import read_token_table, token_kind
+
+    tokens, vectors = read_token_table(Path(locate_backbone(name).source))
+    kinds = np.array([token_kind(token) for token in tokens])
+    kept = kinds != "unused"
+    metadata = pd.DataFrame({"kind": kinds[kept]})
+    return EmbeddingSpace(np.array(tokens)[kept], vectors[kept], metadata, name=f"{name} tokens")
