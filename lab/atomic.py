@@ -1,0 +1,29 @@
+"""Files are written whole or not at all: under a temporary name, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to; it takes the place of `path` when the block ends well.
+
+    The folder is made where it is missing. Where the block raises, the temporary file goes and what stood at
+    `path` before is untouched. The temporary name starts with a dot and ends as `path` does, for writers
+    that go by the ending.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp.{path.name[-80:]}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
