@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lab.config.base import ExperimentConfig, Section
 from lab.data.config import CorpusConfig
 from lab.data.tokenizer import TokenizerConfig
+from lab.experiment import DataFacts, Recipe
+
+if TYPE_CHECKING:
+    from lab.runs.writer import RunWriter
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -43,7 +47,15 @@ class TrainConfig(Section):
     learning_rate: PositiveFloat = Field(0.025, description="at the start")
     min_learning_rate: PositiveFloat = Field(0.0001, description="at the end; the decay is linear in words seen")
     threads: PositiveInt = Field(1, description="1: the same vectors bit for bit; more: faster, not repeatable")
-    batch_words: PositiveInt = Field(10_000, description="words a job")
+    batch_words: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        10_000, description="words a job; the learning rate falls from job to job"
+    )
+
+    @model_validator(mode="after")
+    def _falling(self) -> Self:
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError("min_learning_rate is above learning_rate: the rate falls from one to the other")
+        return self
 
 
 class EvaluateConfig(Section):
@@ -64,3 +76,25 @@ class Word2VecConfig(ExperimentConfig):
     model: ModelConfig = Field(default_factory=ModelConfig)
     train: TrainConfig = Field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+
+
+def plan(config: Word2VecConfig) -> DataFacts:
+    """Find the corpus and the tests."""
+    from lab.data.text import describe
+
+    return describe(config.data)
+
+
+def run(config: Word2VecConfig, run: RunWriter) -> None:
+    """Train, embed and evaluate."""
+    raise NotImplementedError
+
+
+recipe = Recipe(
+    name="word2vec",
+    summary="word vectors from running text: CBOW and skip-gram, negative sampling and hierarchical softmax",
+    version=1,
+    config=Word2VecConfig,
+    plan=plan,
+    run=run,
+)
