@@ -60,7 +60,7 @@ def read_space(path: Path) -> EmbeddingSpace:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
     ids = table.column("id").cast(pa.string()).to_numpy()
-    vectors = _matrix(table.column("vector").combine_chunks(), path)
+    vectors = _matrix(table.column("vector"), path)
     metadata = table.drop_columns(["id", "vector"])
     frame = metadata.to_pandas() if metadata.num_columns else None
     return EmbeddingSpace(ids, vectors, frame, kept.get("name", ""))
@@ -74,7 +74,7 @@ def _matrix(column: Any, path: Path) -> np.ndarray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or _fixed(column.type)):
         raise UserError(f"{path}: column 'vector' holds {column.type}, not lists of numbers")
     lengths = pc.unique(pc.list_value_length(column)).to_pylist()

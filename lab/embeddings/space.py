@@ -55,7 +55,7 @@ class EmbeddingSpace:
             self.vectors = np.ascontiguousarray(matrix, dtype=np.float32).view()
         self.vectors.flags.writeable = False
         self.ids.flags.writeable = False
-        broken = ~np.isfinite(self.vectors).all(axis=1, keepdims=True)[:, 0]
+        broken = np.asarray(~np.isfinite(self.vectors).all(axis=1))
         if broken.any():
             raise UserError(f"{what}: {offenders(self.ids, broken)} NaN or infinity in the vector")
         self.name = name
