@@ -24,7 +24,7 @@ def locate_backbone(name: str) -> BackboneLocation:
     Raises `UserError` where a packaged one's extra is not installed, or the name is neither packaged, nor a folder with
     `config.json`, nor of the form of a hub id.
     """
-    from lab.data.fingerprint import fingerprint_files, fingerprint_text
+    from lab.data.fingerprint import digest, file_fingerprint
     from lab.data.packaged import packaged, packaged_path
 
     known = [entry.name for entry in packaged() if entry.kind == "backbone"]
@@ -38,9 +38,9 @@ def locate_backbone(name: str) -> BackboneLocation:
                 f"backbone {name!r}: the folder has no .safetensors file; other weight files are not loaded"
             )
         files = [folder / "config.json", *weights, *sorted(folder.glob("tokenizer*.json"))]
-        return BackboneLocation(name, str(folder), fingerprint_files(files), local=True)
+        return BackboneLocation(name, str(folder), digest(*map(file_fingerprint, files)), local=True)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")) and not name.endswith("/"):
-        return BackboneLocation(name, name, fingerprint_text(name), local=False)
+        return BackboneLocation(name, name, digest(name), local=False)
     hint = nearest(name, known)
     cure = f"did you mean {hint[0]!r}?" if hint else f"packaged: {', '.join(known)}"
     raise UserError(f"backbone {name!r} is neither packaged, nor a folder, nor a hub id of the form owner/name; {cure}")

