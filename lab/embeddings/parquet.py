@@ -63,7 +63,10 @@ def read_space(path: Path) -> EmbeddingSpace:
     vectors = _matrix(table.column("vector"), path)
     metadata = table.drop_columns(["id", "vector"])
     frame = metadata.to_pandas() if metadata.num_columns else None
-    return EmbeddingSpace(ids, vectors, frame, kept.get("name", ""))
+    try:
+        return EmbeddingSpace(ids, vectors, frame, kept.get("name", ""))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 _KEYS = (b"format_version", b"name")

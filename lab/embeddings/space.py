@@ -138,7 +138,7 @@ class EmbeddingSpace:
         table = table.set_index(on) if on in table.columns else table
         if table.index.has_duplicates:
             twice = table.index[table.index.duplicated()].unique()
-            raise UserError(f"the table to join has {len(twice)} ids more than once, first {twice[0]!r}")
+            raise UserError(f"the table to join must hold an id once; repeated: {len(twice)}, first {twice[0]!r}")
         if not table.index.isin(self.ids).any():
             raise UserError(f"the table to join knows none of the {len(self):,} items")
         if len(double := self.metadata.columns.intersection(table.columns)):
@@ -226,7 +226,7 @@ def _checked_ids(ids: Sequence[str] | np.ndarray, n: int, what: str) -> np.ndarr
         raise UserError(f"{what}: {len(checked):,} ids for {n:,} vectors")
     odd = np.fromiter((not isinstance(item, str) for item in checked), dtype=bool, count=n)
     if odd.any():
-        raise UserError(f"{what}: {int(odd.sum()):,} ids are not strings, first {checked[odd][0]!r}")
+        raise UserError(f"{what}: ids must be strings; {int(odd.sum()):,} of {n:,} are not, first {checked[odd][0]!r}")
     if len(set(checked)) < n:
         first = {item: row for row, item in reversed(list(enumerate(checked)))}
         again = np.array([first[item] < row for row, item in enumerate(checked)])
