@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lab.config.base import Section
 
@@ -21,11 +22,27 @@ class CorpusConfig(Section):
 
     source: str = Field(
         "wikipedia-sample",
-        description="packaged name, text file (plain, .gz, .bz2), folder of them, .csv/.tsv/.parquet file, or hf:NAME",
+        description="packaged name, text file (plain, .gz, .bz2, .xz), .csv/.tsv/.parquet/.jsonl file, folder of "
+        "either, pattern such as `books/*.txt`, or hf:NAME of the Hugging Face hub",
     )
-    column: str | None = Field(None, description="text column of a table or hub data set")
+    column: str | None = Field(None, description="text column of a table or hub data set; by default `text`")
     subset: str | None = Field(None, description="configuration name of a hub data set")
     hub_split: str = Field("train", description="split of a hub data set")
-    unit: Literal["document", "sentence"] = Field("sentence", description="what one line of a text file is")
+    unit: Literal["document", "sentence", "paragraph"] = Field(
+        "sentence",
+        description="what one line of a text file or row of a table is; document: it is split into sentences; "
+        "paragraph: so are the lines up to the next blank one, for books with lines of fixed width",
+    )
     encoding: str = Field("utf-8", description="of text files")
     held_out: HeldOutConfig = Field(default_factory=HeldOutConfig)
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, encoding: str) -> str:
+        try:
+            codec = codecs.lookup(encoding)
+        except LookupError:
+            codec = None
+        if codec is None or not codec._is_text_encoding:  # rot13 and base64 are codecs too
+            raise ValueError("the name of a text encoding, such as utf-8, latin-1, cp1252, utf-16 or shift_jis")
+        return encoding

@@ -1,0 +1,168 @@
+"""A tokenised corpus on disk: made once for all cells that share its settings, read sentence by sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+from lab.cache import cached_folder
+from lab.config.base import Section
+from lab.data.config import CorpusConfig
+from lab.data.fingerprint import digest
+from lab.data.sentences import split_sentences
+from lab.data.text import Line, describe, holds_documents, read_lines
+from lab.data.tokenizer import PhrasesConfig, PhraseTable, TokenizerConfig, join_phrases, make_tokenizer
+from lab.errors import UserError
+
+# Raised whenever the same settings would write other files.
+_VERSION = 1
+# gensim cuts longer sentences off in silence.
+MAX_TOKENS = 10_000
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Tokenised sentences in a file, streamed anew on every pass: one a line, tokens parted by spaces.
+
+    `len()` is the number of sentences, `tokens` the number of tokens in them all; no sentence is empty or longer than
+    10,000 tokens.
+    """
+
+    path: Path
+    sentences: int
+    tokens: int
+
+    def __iter__(self) -> Iterator[list[str]]:
+        with open(self.path, encoding="utf-8", newline="\n") as file:
+            for line in file:
+                yield line[:-1].split(" ")
+
+    def __len__(self) -> int:
+        return self.sentences
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A tokenised corpus: what is trained on and what is held out, disjoint."""
+
+    folder: Path
+    fingerprint: str
+    training: Sentences
+    held_out: Sentences
+    counts: dict[str, int]
+
+    @cached_property
+    def phrases(self) -> list[PhraseTable]:
+        """The phrases learned from the training part, one table of `{"new_york": score}` a pass (often none)."""
+        tables: list[PhraseTable] = json.loads((self.folder / "phrases.json").read_text(encoding="utf-8"))
+        return tables
+
+
+def build_corpus(config: CorpusConfig, tokenizer: TokenizerConfig) -> Corpus:
+    """Tokenise a source into the cache, or find it there.
+
+    Where a line is a document, a paragraph of Wikipedia or of a book, it is split into sentences at sentence ends;
+    otherwise a line is a sentence. Sentences of more than 10,000 tokens are cut. A share of `held_out.fraction` of the
+    sentences goes to `held_out`: those whose hash of (`held_out.seed`, id) is small enough. So the choice is the same
+    for every seed and tokenizer, does not move when other text is added, and a larger share holds the smaller ones.
+    Phrases are learned from the training part alone. Memory stays bounded: nothing but the counts of phrases is kept.
+    Raises `UserError` for what cannot be read and for a corpus without a token to train on.
+    """
+    fingerprint = describe(config).fingerprint
+    key = digest(str(_VERSION), fingerprint, _canonical(tokenizer), _canonical(config.held_out))
+    folder = cached_folder("corpora", key, lambda folder: _write(folder, config, tokenizer))
+    counts: dict[str, int] = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+    training = Sentences(folder / "training.txt", counts["sentences"], counts["tokens"])
+    held_out = Sentences(folder / "held_out.txt", counts["held_out_sentences"], counts["held_out_tokens"])
+    return Corpus(folder, fingerprint, training, held_out, counts)
+
+
+def is_held_out(sentence_id: str, fraction: float, seed: int) -> bool:
+    """Whether a sentence belongs to the share that is never trained on; depends on nothing but the arguments."""
+    hashed = hashlib.blake2b(f"{seed}:{sentence_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(hashed, "big") < fraction * 2.0**64
+
+
+def _canonical(section: Section) -> str:
+    return json.dumps(section.model_dump(mode="json"), sort_keys=True)
+
+
+def _sentences(lines: Iterable[Line], documents: bool, tokenizer: TokenizerConfig) -> Iterator[tuple[str, list[str]]]:
+    """Tokenised sentences with their ids, `line#number`."""
+    tokens_of = make_tokenizer(tokenizer)
+    for line in lines:
+        number = 0
+        for sentence in split_sentences(line.text) if documents else (line.text,):
+            tokens = tokens_of(sentence)
+            for start in range(0, len(tokens), MAX_TOKENS):
+                yield f"{line.id}#{number}", tokens[start : start + MAX_TOKENS]
+                number += 1
+
+
+class _Writer:
+    """A file of sentences that counts what it is given."""
+
+    def __init__(self, path: Path) -> None:
+        self.file: IO[str] = open(path, "w", encoding="utf-8", newline="\n", errors="replace")  # noqa: SIM115
+        self.sentences = 0
+        self.tokens = 0
+
+    def write(self, tokens: list[str]) -> None:
+        self.file.write(" ".join(tokens) + "\n")
+        self.sentences += 1
+        self.tokens += len(tokens)
+
+
+def _write(folder: Path, config: CorpusConfig, tokenizer: TokenizerConfig) -> None:
+    """Write training.txt, held_out.txt, phrases.json and counts.json."""
+    training, held_out = _Writer(folder / "training.txt"), _Writer(folder / "held_out.txt")
+    with training.file, held_out.file:
+        for id, tokens in _sentences(read_lines(config), holds_documents(config), tokenizer):
+            chosen = is_held_out(id, config.held_out.fraction, config.held_out.seed)
+            (held_out if chosen else training).write(tokens)
+    if not training.tokens:
+        if held_out.tokens:
+            raise UserError(f"{config.source}: data.held_out.fraction leaves no sentence to train on; make it smaller")
+        raise UserError(f"{config.source}: no tokens in it; tokenizer.pattern {tokenizer.pattern!r} matches nothing")
+    counts = {
+        "sentences": training.sentences,
+        "tokens": training.tokens,
+        "held_out_sentences": held_out.sentences,
+        "held_out_tokens": held_out.tokens,
+    }
+    tables: list[PhraseTable] = []
+    if tokenizer.phrases:
+        for _ in range(tokenizer.phrases.passes):
+            tables.append(_learn_phrases(_read(training), tokenizer.phrases))
+            counts["tokens"] = _rewrite(folder / "training.txt", tables[-1])
+            counts["held_out_tokens"] = _rewrite(folder / "held_out.txt", tables[-1])
+    (folder / "phrases.json").write_text(json.dumps(tables, ensure_ascii=False), encoding="utf-8")
+    (folder / "counts.json").write_text(json.dumps(counts), encoding="utf-8")
+
+
+def _read(written: _Writer) -> Sentences:
+    return Sentences(Path(written.file.name), written.sentences, written.tokens)
+
+
+def _learn_phrases(sentences: Sentences, config: PhrasesConfig) -> PhraseTable:
+    from gensim.models.phrases import Phrases
+
+    model = Phrases(sentences, min_count=config.min_count, threshold=config.threshold, scoring=config.scoring)
+    table: PhraseTable = model.export_phrases()
+    return table
+
+
+def _rewrite(path: Path, table: PhraseTable) -> int:
+    """Join the phrases of a table throughout a file of sentences; returns its tokens."""
+    joined = path.with_suffix(".joined")
+    writer = _Writer(joined)
+    with writer.file:
+        for tokens in Sentences(path, 0, 0):
+            writer.write(join_phrases(tokens, [table]))
+    joined.replace(path)
+    return writer.tokens
