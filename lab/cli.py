@@ -161,9 +161,11 @@ def embed(
     """Embed new items with a run's stored preprocessing."""
     from lab.embed import embed_items
 
-    space = embed_items(model, data, column)
+    space, left_out = embed_items(model, data, column)
     space.save(output)
     print(f"{output}: {len(space):,} items, {space.dim} dimensions")
+    if left_out:
+        print(f"left out, no known word in them: {len(left_out):,} items, first {', '.join(left_out[:3])}")
 
 
 @app.command()

@@ -233,7 +233,7 @@ def print_neighbors(reference: str, queries: Sequence[str], count: int, ids: str
             )
         _print_in_context(reference, queries, count)
         return
-    from lab.embeddings.expressions import nearest_to
+    from lab.embeddings.expression import nearest_to
 
     space = find_space(reference, ids)
     counts = space.metadata["count"].to_numpy() if "count" in space.metadata else None

@@ -140,7 +140,7 @@ def words_alone(backbone: TextBackbone, words: Sequence[str], batch_size: int = 
     """
     import torch
 
-    encoded = [backbone.tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
+    encoded = backbone.tokenizer(list(words), add_special_tokens=False)["input_ids"]
     result = np.empty((backbone.layers + 1, len(words), backbone.dim), dtype=np.float32)
     by_length: dict[int, list[int]] = {}
     for index, ids in enumerate(encoded):
@@ -211,7 +211,7 @@ def whole_words(backbone: TextBackbone, count: int) -> list[str]:
 def static_vectors(backbone: TextBackbone, words: Sequence[str]) -> np.ndarray:
     """Return the words' rows of the static token table, `(n, d) float32`; NaN where a word is several tokens."""
     table = backbone.model.get_input_embeddings().weight.detach().float().numpy()
-    ids = [backbone.tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
+    ids = backbone.tokenizer(list(words), add_special_tokens=False)["input_ids"]
     rows = np.full((len(words), table.shape[1]), np.nan, dtype=np.float32)
     single = [index for index, tokens in enumerate(ids) if len(tokens) == 1]
     rows[single] = table[[ids[index][0] for index in single]]
