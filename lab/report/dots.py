@@ -1,0 +1,115 @@
+"""The picture of the answer: a point for each seed and an interval for each row, in the page and as PNG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.report.style import COLORS, drawable, figure_of, png_of
+from lab.report.text import count, interval, number
+
+_HEIGHTS = (15.0, 9.5, 20.5, 12.0, 18.0)  # where dots of one row stand, so that equal values are all seen
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row of a table: `mean` with its interval `low` to `high` (None: no interval), `values` by seed."""
+
+    label: str
+    color: int
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    values: dict[int, float] = field(default_factory=dict)
+    best: bool = False
+
+    @property
+    def numbers(self) -> list[float]:
+        """Everything that must be inside the picture."""
+        return [v for v in (self.mean, self.low, self.high, *self.values.values()) if v is not None and math.isfinite(v)]
+
+
+def dot_picture(title: str, rows: Sequence[Measured], caption: str) -> dict[str, Any] | None:
+    """Positions in percent of the width, for the template; None where there is nothing to show."""
+    rows = [row for row in rows if math.isfinite(row.mean)]
+    if not rows:
+        return None
+    ticks = round_ticks([value for row in rows for value in row.numbers])
+    left, right = ticks[0], ticks[-1]
+
+    def place(value: float) -> float:
+        return round(100 * (min(max(value, left), right) - left) / (right - left), 3)
+
+    return {
+        "title": title,
+        "caption": caption,
+        "ticks": [{"x": place(tick), "text": _tick_text(tick, ticks)} for tick in ticks],
+        "rows": [
+            {
+                "label": row.label,
+                "color": row.color % len(COLORS),
+                "best": row.best,
+                "mean": place(row.mean),
+                "interval": [place(row.low), place(row.high)] if row.low is not None and row.high is not None else None,
+                "dots": [
+                    {"x": place(value), "y": _HEIGHTS[i % len(_HEIGHTS)], "text": f"seed {seed}: {number(value)}"}
+                    for i, (seed, value) in enumerate(sorted(row.values.items()))
+                ],
+                "value": number(row.mean),
+                "range": interval(row.low, row.high),
+                "spoken": spoken(row),
+            }
+            for row in rows
+        ],
+    }
+
+
+def spoken(row: Measured) -> str:
+    """The row in words, for who cannot see the picture."""
+    between = interval(row.low, row.high)
+    parts = [f"mean {number(row.mean)}", f"95 % interval {between}" if between else "no interval"]
+    if row.values:
+        parts.append(f"{count(len(row.values), 'seed')}: {', '.join(number(value) for value in row.values.values())}")
+    return "; ".join(parts)
+
+
+def round_ticks(values: Sequence[float], most: int = 6) -> list[float]:
+    """At most `most` + 1 round numbers, evenly spaced, whose first and last enclose all values."""
+    low, high = min(values), max(values)
+    spread = (high - low) or abs(high) * 0.1 or 1.0
+    low, high = low - 0.03 * spread, high + 0.03 * spread
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
+    step *= next(m for m in (1, 2, 2.5, 5, 10, 20, 25) if math.ceil(high / (m * step)) - math.floor(low / (m * step)) <= most)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def _tick_text(tick: float, ticks: Sequence[float]) -> str:
+    step = ticks[1] - ticks[0]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9) + (abs(step * 10 ** -math.floor(math.log10(step)) - 2.5) < 1e-6))
+    text = f"{tick:,.{min(decimals, 6)}f}"
+    return f"−{text[1:]}" if tick < 0 and text.strip("-0.") else text.lstrip("-")
+
+
+def dot_png(title: str, rows: Sequence[Measured]) -> bytes:
+    """The same picture as PNG."""
+    rows = [row for row in rows if math.isfinite(row.mean)]
+    figure, axis = figure_of(7.2, 1.2 + 0.42 * len(rows))
+    for place, row in enumerate(rows):
+        color = COLORS[row.color % len(COLORS)]
+        if row.low is not None and row.high is not None:
+            axis.plot([row.low, row.high], [place, place], color=color, lw=7, alpha=0.28, solid_capstyle="butt")
+        for i, value in enumerate(row.values.values()):
+            height = place + (_HEIGHTS[i % len(_HEIGHTS)] - 15) / 30
+            axis.plot(value, height, "o", ms=5.5, mfc="white", mec=color, mew=1.4)
+        axis.plot([row.mean, row.mean], [place - 0.3, place + 0.3], color=color, lw=2.5)
+    axis.set_yticks(range(len(rows)), [drawable(row.label) for row in rows])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.set_title(drawable(title, 90), loc="left", fontsize=10.5)
+    axis.grid(axis="x", color="#e4e2dd", lw=0.8)
+    axis.set_axisbelow(True)
+    axis.spines[["left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    return png_of(figure)
