@@ -1,0 +1,73 @@
+"""The layering of the design, held by reading the sources."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted([*(ROOT / "lab").rglob("*.py"), *(ROOT / "experiments").glob("*.py")])
+
+# package: the parts of `lab` that it may import (`lab.errors`, `lab.atomic` and `lab.cache` are everybody's)
+MAY_IMPORT = {
+    "evaluation": {"evaluation", "embeddings"},
+    "embeddings": {"evaluation", "embeddings"},
+    "models": {"models", "embeddings", "evaluation"},
+    "data": {"data", "config", "experiment", "embeddings"},
+    "runs": {"runs", "config", "data", "embeddings", "evaluation", "experiment"},
+    "report": {"report", "runs", "config", "data", "embeddings", "evaluation"},
+    "config": {"config", "experiment", "data"},
+}
+EVERYBODYS = {"errors", "atomic", "cache"}
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+    return names
+
+
+def test_the_sources_are_found():
+    assert len(SOURCES) > 40
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_look_only_where_the_design_lets_them(path):
+    parts = path.relative_to(ROOT).parts
+    names = imported(path)
+    if parts[0] == "lab":
+        assert not {name for name in names if name.split(".")[0] == "experiments"}, "lab never imports experiments"
+        if parts[1] in MAY_IMPORT:
+            inside = {name.split(".")[1] for name in names if name.startswith("lab.")}
+            assert inside <= MAY_IMPORT[parts[1]] | EVERYBODYS
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_importing_lab_and_its_command_costs_nothing_heavy():
+    code = (
+        "import sys, lab, lab.cli, lab.experiment, experiments.word2vec, experiments.pretrained, experiments.contextual;"
+        "print([m for m in ('torch', 'numpy', 'pandas', 'gensim', 'scipy', 'sklearn', 'transformers', 'matplotlib')"
+        " if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_nothing_loads_a_pickle():
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        assert "allow_pickle=True" not in text, path
+        assert "import pickle" not in text, path
+        assert "torch.load(" not in text or "weights_only=True" in text, path
