@@ -98,7 +98,7 @@ class Run:
 
     @cached_property
     def results(self) -> pd.DataFrame:
-        """One row per number: evaluation, metric, split, value, n, higher_is_better, primary, and the rest that was kept."""
+        """One row per number: evaluation, metric, split, value, n, higher_is_better, primary, and whatever else."""
         import pandas as pd
 
         path = self.path / "results.json"
