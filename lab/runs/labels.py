@@ -1,0 +1,125 @@
+"""Short readable names for the rows of a study: `architecture=cbow`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lab.config import Cell
+
+_NOT_IN_A_LABEL = {"experiment", "seed", "name", "report"}
+_LONGEST_VALUE = 40
+_MOST_KEYS = 3
+
+
+def row_key(entry: int, row: Mapping[str, Any]) -> str:
+    """What the cells of one row share: the entry of the study and the swept values, `seed` apart."""
+    return json.dumps([entry, dict(row)], sort_keys=True, default=str)
+
+
+def row_labels(cells: Sequence[Cell]) -> list[str]:
+    """One label a cell, the same for all seeds of a row and different between rows.
+
+    It names the swept keys in their shortest form that is clear. Where these do not tell two rows apart (rows of
+    two entries without a sweep), up to three other values that differ follow; then the config's name; then a
+    number. The experiment stands in front where a study has several.
+    """
+    keys = [row_key(cell.entry, cell.row) for cell in cells]
+    rows: dict[str, Cell] = {}
+    for key, cell in zip(keys, cells, strict=True):
+        rows.setdefault(key, cell)
+    labels = _swept(rows, _short)
+    for key in _shared(labels):
+        labels[key] = _swept(rows, _full)[key]
+    for more in (_differing(rows), {key: str(cell.values.get("name") or "") for key, cell in rows.items()}):
+        for key in _shared(labels) if len(rows) > 1 else []:
+            labels[key] = _joined(labels[key], more[key])
+    several = len({cell.experiment for cell in cells}) > 1
+    for key, cell in rows.items():
+        labels[key] = _joined(cell.experiment if several else "", labels[key]) or cell.experiment
+    for number, key in enumerate(_shared(labels), start=1):
+        labels[key] = f"{labels[key]} #{number}"
+    return [labels[key] for key in keys]
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """The shortest ending of each dotted key that no other key has: `model.window` → `window`."""
+    keys = list(dict.fromkeys(keys))
+    names = {}
+    for key in keys:
+        parts = key.split(".")
+        endings = [".".join(parts[-n:]) for n in range(1, len(parts) + 1)]
+        names[key] = next(e for e in endings if e == key or not any(_ends_with(k, e) for k in keys if k != key))
+    return names
+
+
+def describe_values(
+    values: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
+    text_of: Callable[[Any], str] | None = None,
+) -> str:
+    """`{"model.window": 5, "train.learning_rate": 0.001}` → `window=5, learning_rate=0.001`."""
+    names = short_names(values) if names is None else names
+    text_of = text_of or _short
+    return ", ".join(f"{names[key]}={text_of(value)}" for key, value in values.items())
+
+
+def _swept(rows: Mapping[str, Cell], text_of: Callable[[Any], str]) -> dict[str, str]:
+    names = short_names(key for cell in rows.values() for key in cell.row)
+    return {key: describe_values(cell.row, names, text_of) for key, cell in rows.items()}
+
+
+def _differing(rows: Mapping[str, Cell]) -> dict[str, str]:
+    """The values a row does not sweep in which the rows of its experiment differ; "" where these are many."""
+    texts = dict.fromkeys(rows, "")
+    for experiment in {cell.experiment for cell in rows.values()}:
+        flat = {key: _flat(cell.values) for key, cell in rows.items() if cell.experiment == experiment}
+        names = dict.fromkeys(name for values in flat.values() for name in values)
+        differ = [name for name in names if len({_full(v.get(name)) for v in flat.values()}) > 1]
+        for key, values in flat.items():
+            others = [n for n in differ if not any(n == s or n.startswith(f"{s}.") for s in rows[key].row)]
+            if len(others) <= _MOST_KEYS:
+                texts[key] = describe_values({n: values.get(n) for n in others}, short_names(differ))
+    return texts
+
+
+def _shared(labels: Mapping[str, str]) -> list[str]:
+    """Keys whose label is empty or another key's too."""
+    given = list(labels.values())
+    return [key for key, label in labels.items() if not label or given.count(label) > 1]
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if before or key not in _NOT_IN_A_LABEL:
+            if isinstance(value, Mapping):
+                flat |= _flat(value, f"{before}{key}.")
+            else:
+                flat[f"{before}{key}"] = value
+    return flat
+
+
+def _ends_with(key: str, ending: str) -> bool:
+    return key == ending or key.endswith(f".{ending}")
+
+
+def _full(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return f"{value:g}"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    if "/" in text and isinstance(value, str):
+        text = text.rstrip("/").rsplit("/", 1)[-1]
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

@@ -1,0 +1,147 @@
+"""The plan stage: every run that a study needs is known and checked before the first starts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab.config import load_recipe
+from lab.errors import LabError
+from lab.experiment import DataFacts, Recipe
+from lab.runs import home
+from lab.runs.catalogue import all_runs
+from lab.runs.identity import canonical_json, config_hash, run_id
+from lab.runs.labels import describe_values, row_labels
+from lab.runs.run import data_change
+from lab.runs.study import CellRecord
+
+if TYPE_CHECKING:
+    from lab.config import Cell, StudyPlan
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be made: what to do, and where it will lie. `label` says which in words, seed included."""
+
+    id: str
+    cell: Cell
+    recipe: Recipe
+    facts: DataFacts
+    label: str
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return home.runs_dir() / self.cell.experiment / self.id
+
+
+@dataclass(frozen=True)
+class Try:
+    """One candidate of a row's `choose:`: the dotted keys it changes, and the run that shows how good they are."""
+
+    changes: dict[str, Any]
+    job: Job
+
+
+@dataclass
+class PlannedRow:
+    """One row of the table: a cell for each seed, and the tries from which the row chooses (none: no `choose:`).
+
+    `jobs`: one a cell, None where it is not known before the choice.
+    """
+
+    label: str
+    cells: list[Cell]
+    records: list[CellRecord]
+    tries: list[Try] = field(default_factory=list)
+    jobs: list[Job | None] = field(default_factory=list)
+
+
+class Planner:
+    """Turns cells into jobs. Recipes are imported once; data are looked at once for all seeds of a config."""
+
+    def __init__(self) -> None:
+        self._recipes: dict[str, Recipe] = {}
+        self._facts: dict[str, DataFacts] = {}
+        self._several = False
+
+    def rows(self, plan: StudyPlan) -> list[PlannedRow]:
+        """Plan all cells of a study, the candidates of every `choose:` included.
+
+        Raises:
+            UserError: a recipe finds something wrong with the files, columns or labels of a cell.
+        """
+        labels = row_labels(plan.cells)
+        rows: dict[str, PlannedRow] = {}
+        for cell, label in zip(plan.cells, labels, strict=True):
+            record = CellRecord(dict(cell.row), cell.config.seed, cell.experiment, entry=cell.entry, label=label)
+            row = rows.setdefault(record.key, PlannedRow(label, [], []))
+            row.cells.append(cell)
+            row.records.append(record)
+        self._several = len(rows) > 1  # then a mistake has to say in which row
+        for row in rows.values():
+            self._plan_row(row)
+        return list(rows.values())
+
+    def job(self, cell: Cell, label: str, changes: Mapping[str, Any] | None = None) -> Job:
+        """The run of one cell, under changed values where given."""
+        words = [label, describe_values(changes) if changes else "", f"seed {cell.config.seed}"]
+        words = ", ".join(word for word in words if word)
+        if changes:
+            cell = cell.with_values(dict(changes))
+        recipe = self._recipe(cell.experiment)
+        facts = self._facts_of(recipe, cell, label)
+        return Job(run_id(recipe, cell.config, facts.fingerprint), cell, recipe, facts, words)
+
+    def _plan_row(self, row: PlannedRow) -> None:
+        first = row.cells[0]
+        if first.choices:
+            row.tries = [Try(changes, self.job(first, row.label, changes)) for changes in grid(first.choices)]
+            row.jobs = [None] * len(row.cells)
+            return
+        row.jobs = [self.job(cell, row.label) for cell in row.cells]
+        for record, job in zip(row.records, row.jobs, strict=True):
+            record.run_id = job.id if job else None
+
+    def _recipe(self, name: str) -> Recipe:
+        if name not in self._recipes:
+            self._recipes[name] = load_recipe(name)
+        return self._recipes[name]
+
+    def _facts_of(self, recipe: Recipe, cell: Cell, label: str) -> DataFacts:
+        key = canonical_json({k: v for k, v in cell.values.items() if k not in ("seed", "name", "report")})
+        if key not in self._facts:
+            try:
+                self._facts[key] = recipe.plan(cell.config)
+            except LabError as error:
+                error.args = (f"{label}: {error}",) if self._several else error.args
+                raise
+            except Exception as error:
+                raise LabError(f"{label}: cannot be planned: {type(error).__name__}: {error}") from error
+        return self._facts[key]
+
+
+def grid(choices: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Every combination of the values of a `choose:`, the last key changing fastest."""
+    return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+
+
+def changed_data(jobs: Iterable[Job]) -> list[str]:
+    """A line for each data set that changed since a run of the same config: `612 → 662 documents since run 3fa9`.
+
+    Only runs that are about to be made are looked at.
+    """
+    new = [job for job in jobs if not (job.path / "run.json").is_file()]
+    runs = all_runs() if new else []
+    notices: dict[str, str] = {}
+    for job in new:
+        same = config_hash(job.recipe, job.cell.config)
+        older = [run for run in runs if run.info.get("config_hash") == same]
+        last = max(older, key=lambda run: run.info.get("started") or "", default=None)
+        change = data_change(last.info["data"], job.facts) if last else None
+        if last and change:
+            notices.setdefault(change, f"{change} since run {last.id[:4]}; a new run is made")
+    return list(notices.values())
