@@ -57,7 +57,7 @@ def test_files_stay_short(path):
 
 def test_importing_lab_and_its_command_costs_nothing_heavy():
     code = (
-        "import sys, lab, lab.cli, lab.experiment, experiments.word2vec, experiments.pretrained, experiments.contextual;"
+        "import sys, lab, lab.cli, experiments.word2vec, experiments.pretrained, experiments.contextual;"
         "print([m for m in ('torch', 'numpy', 'pandas', 'gensim', 'scipy', 'sklearn', 'transformers', 'matplotlib')"
         " if m in sys.modules])"
     )

@@ -146,7 +146,7 @@ def test_packaged_minilm_reads_apple_as_fruit_and_as_company():
     marked = [parse_marked("I'd like to eat an [apple]."), parse_marked("[Apple] makes great products.")]
     found = follow_words(backbone, marked, candidates=4000, count=3)
     assert found.vectors.shape == (7, 2, 384)
-    assert [word for word, _ in found.neighbors[3][0]][0] == "fruit"
+    assert found.neighbors[3][0][0][0] == "fruit"
     assert "mac" in [word for word, _ in found.neighbors[3][1]] or "microsoft" in [w for w, _ in found.neighbors[3][1]]
     assert found.static_neighbors[0] == found.static_neighbors[1]
     assert found.between[0, 0, 1] > found.between[3, 0, 1]  # context pulls them apart
