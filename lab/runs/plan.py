@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +98,7 @@ class Planner:
     def _plan_row(self, row: PlannedRow) -> None:
         first = row.cells[0]
         if first.choices:
-            row.tries = [Try(changes, self.job(first, row.label, changes)) for changes in grid(first.choices)]
+            row.tries = [Try(changes, self.job(first, row.label, changes)) for changes in first.candidates()]
             row.jobs = [None] * len(row.cells)
             return
         row.jobs = [self.job(cell, row.label) for cell in row.cells]
@@ -122,11 +121,6 @@ class Planner:
             except Exception as error:
                 raise LabError(f"{label}: cannot be planned: {type(error).__name__}: {error}") from error
         return self._facts[key]
-
-
-def grid(choices: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-    """Every combination of the values of a `choose:`, the last key changing fastest."""
-    return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
 
 
 def changed_data(jobs: Iterable[Job]) -> list[str]:

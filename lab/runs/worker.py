@@ -85,11 +85,12 @@ def worker_main(argv: Sequence[str] = ()) -> int:
 
 def _job(given: Mapping[str, Any]) -> Job:
     from lab.config import Cell, load_recipe
+    from lab.config.places import Tree
     from lab.experiment import DataFacts
 
     recipe = load_recipe(given["cell"]["experiment"])
     config = recipe.config.model_validate(given["cell"]["values"])
-    cell = Cell(config=config, choices={}, **given["cell"])
+    cell = Cell(config=config, choices={}, tree=Tree({}, {}), choose={}, **given["cell"])
     return Job(given["id"], cell, recipe, DataFacts(**given["facts"]), given["label"])
 
 
