@@ -1,0 +1,202 @@
+"""Every word test a space of words takes, as results and scores per item: for recipes and for `lab evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from lab.evaluation.analogies import Answers, Method, answer_analogies
+from lab.evaluation.word_similarity import Kind, correlate, pair_cosines
+
+if TYPE_CHECKING:
+    from lab.embeddings.space import EmbeddingSpace
+
+_CORRELATIONS: tuple[tuple[str, str, Kind], ...] = (
+    ("spearman", "Spearman", "spearman"),
+    ("pearson", "Pearson", "pearson"),
+)
+_METHODS: tuple[tuple[str, str, Method], ...] = (
+    ("accuracy", "3CosAdd", "3cosadd"),
+    ("accuracy_3cosmul", "3CosMul", "3cosmul"),
+)
+_PAIRS = {"": "a pair with a missing word counts as similarity 0", "_skipped": "pairs with a missing word left out"}
+_QUESTIONS = {
+    "": "a question with a missing word counts as wrong",
+    "_skipped": "questions with a missing word left out",
+}
+
+
+class SimilaritySet(Protocol):
+    """Word pairs and their human scores."""
+
+    name: str
+    first: list[str]
+    second: list[str]
+    human: np.ndarray
+    fingerprint: str
+
+    @property
+    def ids(self) -> list[str]:
+        """A unique name of each pair."""
+        ...
+
+
+class AnalogySet(Protocol):
+    """Questions of four words by section."""
+
+    name: str
+    sections: dict[str, list[tuple[str, str, str, str]]]
+    fingerprint: str
+
+    @property
+    def ids(self) -> list[str]:
+        """A unique name of each question, in the order of the sections."""
+        ...
+
+
+class Recorder(Protocol):
+    """Where results go: a `RunWriter`."""
+
+    def result(self, evaluation: str, metric: str, value: float, **details: Any) -> None:
+        """Record one number."""
+        ...
+
+    def scores(self, evaluation: str, metric: str, ids: Iterable[str], values: Iterable[float], **columns: Any) -> None:
+        """Record one row per item."""
+        ...
+
+    def warn(self, text: str) -> None:
+        """Record a warning."""
+        ...
+
+
+@dataclass(frozen=True)
+class WordResult:
+    """One number and the items it is the mean of.
+
+    `value` is NaN where too few words are known for the metric. `details`: low and high (95 %), coverage (the share
+    of items whose words are all known), test_fingerprint, protocol, and for one section of an analogy set its `label`.
+    `ids`, `values`, `columns`: one of each per item; empty for a section, whose items are in the whole.
+    """
+
+    evaluation: str
+    metric: str
+    value: float
+    n: int
+    details: dict[str, Any]
+    primary: bool = False
+    ids: list[str] = field(default_factory=list)
+    values: np.ndarray = field(default_factory=lambda: np.empty(0))
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+def evaluate_words(
+    space: EmbeddingSpace,
+    similarity: Sequence[SimilaritySet],
+    analogies: Sequence[AnalogySet],
+    *,
+    restrict_vocabulary: int = 300_000,
+) -> list[WordResult]:
+    """Put a space of words (ids are the words, the most frequent first) to word tests.
+
+    Each metric comes under both conventions for words without a vector. Plain (`spearman`, `pearson`, `accuracy`,
+    `accuracy_3cosmul`): all items count, a pair with a missing word as similarity 0, a question as wrong. With the
+    ending `_skipped`: such items are left out. Primary is the first metric of `wordsim353`, or else of the first test.
+    """
+    words, vectors = space.ids.tolist(), space.vectors
+    results = [result for test in similarity for result in _similarity(words, vectors, test)]
+    results += [result for test in analogies for result in _analogies(words, vectors, test, restrict_vocabulary)]
+    names = [result.evaluation for result in results]
+    first = names.index("wordsim353") if "wordsim353" in names else 0
+    return [replace(result, primary=True) if place == first else result for place, result in enumerate(results)]
+
+
+def record(results: Sequence[WordResult], run: Recorder) -> None:
+    """Leave results and scores in a run; a metric that is not defined becomes a warning."""
+    undefined: dict[str, list[str]] = {}
+    for result in results:
+        if np.isnan(result.value):
+            if "label" not in result.details:
+                undefined.setdefault(result.evaluation, []).append(result.metric)
+            continue
+        run.result(result.evaluation, result.metric, result.value, n=result.n, primary=result.primary, **result.details)
+        if result.ids:
+            run.scores(result.evaluation, result.metric, result.ids, result.values, **result.columns)
+    for evaluation, metrics in undefined.items():
+        run.warn(f"{evaluation}: too few of its words are in the vocabulary for {', '.join(metrics)}")
+
+
+def _conventions(missing: np.ndarray) -> dict[str, np.ndarray]:
+    """Return which items (n,) bool count, for each ending of a metric's name."""
+    return {"": np.ones(len(missing), dtype=bool), "_skipped": ~missing}
+
+
+def _chosen(values: Sequence[str], kept: np.ndarray) -> list[str]:
+    return [value for value, keep in zip(values, kept, strict=True) if keep]
+
+
+def _similarity(words: Sequence[str], vectors: np.ndarray, test: SimilaritySet) -> Iterator[WordResult]:
+    cosines, missing = pair_cosines(words, vectors, test.first, test.second)
+    columns = {"human": test.human, "similarity": cosines, "missing": missing}
+    for metric, name, kind in _CORRELATIONS:
+        for ending, kept in _conventions(missing).items():
+            found = correlate(test.human[kept], cosines[kept], kind)
+            details = {
+                "low": found.low,
+                "high": found.high,
+                "coverage": float(1 - missing.mean()),
+                "test_fingerprint": test.fingerprint,
+                "protocol": f"{name} correlation of cosines with human scores; {_PAIRS[ending]}; case ignored",
+            }
+            result = WordResult(test.name, metric + ending, found.value, int(kept.sum()), details)
+            if len(found.pseudo_values):
+                own = {name: column[kept] for name, column in columns.items()}
+                result = replace(result, ids=_chosen(test.ids, kept), values=found.pseudo_values, columns=own)
+            yield result
+
+
+def _analogies(
+    words: Sequence[str], vectors: np.ndarray, test: AnalogySet, restrict_vocabulary: int
+) -> Iterator[WordResult]:
+    questions = [question for section in test.sections.values() for question in section]
+    sections = np.repeat(list(test.sections), [len(section) for section in test.sections.values()])
+    for metric, name, method in _METHODS:
+        answers = answer_analogies(words, vectors, questions, method, restrict_vocabulary=restrict_vocabulary)
+        words_given = np.array([words[row] if row >= 0 else None for row in answers.rows], dtype=object)
+        columns = {"section": sections, "answer": words_given, "missing": ~answers.known}
+        among = f"among the first {restrict_vocabulary:,} words but the question's own"
+        for ending, kept in _conventions(~answers.known).items():
+            about = {
+                "test_fingerprint": test.fingerprint,
+                "protocol": f"{name} {among}; {_QUESTIONS[ending]}; case ignored",
+            }
+            yield replace(
+                _accuracy(test.name, metric + ending, answers, kept, about),
+                ids=_chosen(test.ids, kept),
+                values=answers.correct[kept].astype(np.float64),
+                columns={name: column[kept] for name, column in columns.items()},
+            )
+            for section in test.sections:
+                own = Answers(
+                    *(column[sections == section] for column in (answers.known, answers.rows, answers.correct))
+                )
+                about_section = {**about, "label": section}
+                yield _accuracy(test.name, metric + ending, own, kept[sections == section], about_section)
+
+
+def _accuracy(evaluation: str, metric: str, answers: Answers, kept: np.ndarray, about: dict[str, Any]) -> WordResult:
+    """Return the share of correct answers among the questions `kept` (q,) bool.
+
+    The percentile bootstrap of a mean of zeros and ones needs no resampling: it is a quantile of the binomial
+    distribution. Questions of a section share words, so that the interval is, if anything, too narrow.
+    """
+    from scipy.stats import binom
+
+    n = int(kept.sum())
+    value = float(answers.correct[kept].mean()) if n else np.nan
+    low, high = (float(binom.ppf(share, n, value)) / n if n else np.nan for share in (0.025, 0.975))
+    details = {"low": low, "high": high, "coverage": float(answers.known.mean()), **about}
+    return WordResult(evaluation, metric, value, n, details)
