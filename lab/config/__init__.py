@@ -1,0 +1,34 @@
+"""Configs: read YAML, lay layers over one another, expand sweeps, check everything, and say what is wrong where."""
+
+from __future__ import annotations
+
+from lab.config.base import ExperimentConfig, MapConfig, ReportConfig, Section, StudyConfig, presentation
+from lab.config.experiments import load_recipe, recipes
+from lab.config.new import write_new
+from lab.config.places import Origin
+from lab.config.plan import Cell, StudyPlan, load
+from lab.config.schema import json_schema
+from lab.config.shipped import ShippedConfig, configs_dir, shipped_configs
+from lab.config.show import show_config, to_yaml
+
+__all__ = [
+    "Cell",
+    "ExperimentConfig",
+    "MapConfig",
+    "Origin",
+    "ReportConfig",
+    "Section",
+    "ShippedConfig",
+    "StudyConfig",
+    "StudyPlan",
+    "configs_dir",
+    "json_schema",
+    "load",
+    "load_recipe",
+    "presentation",
+    "recipes",
+    "shipped_configs",
+    "show_config",
+    "to_yaml",
+    "write_new",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 def presentation(default: Any = ..., **kwargs: Any) -> Any:
@@ -15,7 +15,20 @@ def presentation(default: Any = ..., **kwargs: Any) -> Any:
 class Section(BaseModel):
     """A mapping in a config: unknown keys are errors, values never change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, protected_namespaces=(), allow_inf_nan=False
+    )
+
+
+def _folder_name(name: str) -> str:
+    if not name.strip() or name.startswith(".") or len(name) > 100 or any(c in '/\\:<>|"?*' for c in name):
+        raise ValueError(
+            'expected the name of a folder: at most 100 characters, none of / \\ : < > | " ? *, no leading dot'
+        )
+    return name
+
+
+StudyName = Annotated[str, AfterValidator(_folder_name)]
 
 
 class MapConfig(Section):
@@ -47,8 +60,15 @@ class ExperimentConfig(Section):
     """Keys every experiment has. A recipe's config class derives from this and narrows `experiment`."""
 
     experiment: str = Field(description="which recipe runs; `lab list experiments` names them")
-    name: str | None = presentation(None, description="name of the study; by default the file's")
+    name: StudyName | None = presentation(None, description="name of the study; by default the file's")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         0, description="feeds initialisation, order, dropout and negatives; never the split"
     )
+    report: ReportConfig = presentation(default_factory=ReportConfig)
+
+
+class StudyConfig(Section):
+    """What a study file says beside its entries."""
+
+    name: StudyName | None = presentation(None, description="name of the study; by default the file's")
     report: ReportConfig = presentation(default_factory=ReportConfig)

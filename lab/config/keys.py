@@ -1,0 +1,143 @@
+"""What keys a config class has and what each expects, in words, read from its JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from lab.config.places import did_you_mean, dotted, either
+from lab.errors import nearest
+
+Node = dict[str, Any]
+_MOST_LISTED = 16
+
+
+@lru_cache(maxsize=64)
+def keys_of(model: type[BaseModel]) -> Keys:
+    """The keys of a config class (made once a class)."""
+    return Keys(model.model_json_schema())
+
+
+class Keys:
+    """Look-ups in a JSON Schema by dotted path."""
+
+    def __init__(self, schema: Node):
+        self.schema = schema
+
+    def branches(self, node: Node) -> list[Node]:
+        """A node as the alternatives it allows, references followed."""
+        if "$ref" in node:
+            return self.branches(self.schema["$defs"][node["$ref"].rsplit("/", 1)[-1]])
+        for word in ("anyOf", "oneOf", "allOf"):
+            if word in node:
+                return [branch for part in node[word] for branch in self.branches(part)]
+        return [node]
+
+    def children(self, node: Node) -> dict[str, Node]:
+        """The keys of a mapping, those of all alternatives together."""
+        return {k: child for b in self.branches(node) for k, child in b.get("properties", {}).items()}
+
+    def find(self, path: Sequence[str | int]) -> Node | None:
+        """The node at a path, or None where no such key exists."""
+        node = self.schema
+        for part in path:
+            child = self.children(node).get(str(part)) or self._free(node, part)
+            if child is None:
+                return None
+            node = child
+        return node
+
+    def _free(self, node: Node, part: str | int) -> Node | None:
+        """The node of a list item or of a mapping whose keys are the user's own."""
+        for branch in self.branches(node):
+            free = branch.get("items") if isinstance(part, int) else branch.get("additionalProperties")
+            if free is True or free == {} or branch == {}:
+                return {}
+            if isinstance(free, dict):
+                return free
+        return None
+
+    def all(self, node: Node | None = None, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+        """Every path, mappings before what they hold."""
+        paths = []
+        for key, child in self.children(self.schema if node is None else node).items():
+            paths += [(*above, key), *(self.all(child, (*above, key)) if len(above) < 8 else [])]
+        return paths
+
+    def counts(self, path: Sequence[str]) -> bool:
+        """False for keys that cannot change a number, such as `report`."""
+        found = [self.find(path[:length]) or {} for length in range(1, len(path) + 1)]
+        return all(node.get("identity", True) for node in found)
+
+    def expected(self, path: Sequence[str | int]) -> str:
+        """What the value at a path has to be, with the key's own description behind it."""
+        node = self.find(path) or {}
+        return self.phrase(node) + (f" ({node['description']})" if "description" in node else "")
+
+    def phrase(self, node: Node) -> str:
+        """One node in words: `a whole number of at least 1 or null`."""
+        phrases = list(dict.fromkeys(_phrase(branch, self) for branch in self.branches(node)))
+        return either(sorted(phrases, key=lambda phrase: phrase == "null"))
+
+    def choices(self, path: Sequence[str | int]) -> list[Any]:
+        """The values a key is restricted to (empty where it is free)."""
+        found = []
+        for branch in self.branches(self.find(path) or {}):
+            found += branch.get("enum", []) + ([branch["const"]] if "const" in branch else [])
+        return found
+
+    def unknown(self, path: Sequence[str], more: Sequence[str] = ()) -> str:
+        """What to say of a key that does not exist; `more` names keys that the schema does not know of."""
+        wrong, parent = str(path[-1]), self.find(path[:-1]) or {}
+        siblings = [*self.children(parent), *(more if len(path) == 1 else ())]
+        near = [dotted((*path[:-1], name)) for name in nearest(wrong, siblings, 2)]
+        suggestions = self._same_name(wrong) or near or self._alike_elsewhere(wrong)
+        where = dotted(path[:-1]) or "a config"
+        listed = f" ({where} has: {', '.join(siblings)})" if 0 < len(siblings) <= _MOST_LISTED else ""
+        return f"unknown key {dotted(path)}{_slip(wrong, self)}{did_you_mean(suggestions)}{listed}"
+
+    def _same_name(self, wrong: str) -> list[str]:
+        return [dotted(path) for path in self.all() if path[-1] == wrong][:3]
+
+    def _alike_elsewhere(self, wrong: str) -> list[str]:
+        names = nearest(wrong, list(dict.fromkeys(path[-1] for path in self.all())), 1)
+        return self._same_name(names[0]) if names else []
+
+
+def _slip(wrong: str, keys: Keys) -> str:
+    """The cure for two common slips of the pen in YAML."""
+    if ":" in wrong:
+        return "; a space is missing after ':'"
+    if "." in wrong and keys.find(wrong.split(".")):
+        inner, last = wrong.rsplit(".", 1)
+        return f"; in a file nest it: {inner.replace('.', ': {')}: {{{last}: …}}{'}' * inner.count('.')}"
+    return ""
+
+
+def _phrase(node: Node, keys: Keys) -> str:
+    if "const" in node:
+        return repr(node["const"])
+    if "enum" in node:
+        return either(repr(value) for value in node["enum"])
+    kind = node.get("type")
+    if kind in ("integer", "number"):
+        return _number(node, "a whole number" if kind == "integer" else "a number")
+    if kind == "array":
+        items = keys.phrase(node["items"]) if node.get("items") else "anything"
+        least = f"at least {node['minItems']} item{'s' * (node['minItems'] > 1)}, " if node.get("minItems") else ""
+        return f"a list ({least}each {items})"
+    if kind == "object":
+        names = ", ".join(node.get("properties", {}))
+        return f"a mapping with keys among {names}" if names else "a mapping"
+    if kind == "string":
+        return f"text matching {node['pattern']}" if "pattern" in node else "text"
+    return {"boolean": "true or false", "null": "null"}.get(str(kind), "another value")
+
+
+def _number(node: Node, noun: str) -> str:
+    limits = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    bounds = [f"{words} {node[limit]}" for limit, words in limits.items() if limit in node]
+    return f"{noun} {' and '.join(bounds)}".strip()

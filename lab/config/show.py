@@ -1,0 +1,94 @@
+"""A resolved config as YAML, each value with where it came from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lab.config.places import Origin, display
+from lab.config.plan import Cell, StudyPlan
+from lab.config.yaml_reader import scalar
+
+_COMMENT_COLUMN = 44
+_WIDEST_COLUMN = 80
+
+
+def show_config(plan: StudyPlan) -> str:
+    """The resolved config of a plan, as YAML that loads again, with the origin of every value behind it.
+
+    Of a study each entry's first cell is shown, and what the others change.
+    """
+    entries: dict[int, list[Cell]] = {}
+    for cell in plan.cells:
+        entries.setdefault(cell.entry, []).append(cell)
+    source = f" ({display(plan.file)})" if plan.file else ""
+    count = len(plan.cells)
+    lines = [
+        f"# {plan.name}: {count} run{'s' * (count != 1)} of {len(entries)} config{'s' * (len(entries) > 1)}{source}"
+    ]
+    for number, cells in entries.items():
+        if len(entries) > 1:
+            lines += ["", f"--- # entry {number + 1} of {len(entries)}: {cells[0].experiment}, {len(cells)} run(s)"]
+        lines += _cell_lines(cells)
+    return "\n".join(lines) + "\n"
+
+
+def to_yaml(values: Mapping[str, Any]) -> str:
+    """Plain YAML of JSON types; `lab.config.load` reads back exactly the same values."""
+    return "".join(f"{line}\n" for line, _ in _lines(values, ()))
+
+
+def _cell_lines(cells: Sequence[Cell]) -> list[str]:
+    first, origins = cells[0], cells[0].origins
+    swept = {key: list(dict.fromkeys(_inline(c.row[key]) for c in cells)) for key in first.row}
+    seeds = list(dict.fromkeys(str(cell.config.seed) for cell in cells))
+    swept |= {"seed": seeds} if len(seeds) > 1 else {}
+    texts, notes = [], []
+    for text, key in _lines(first.values, ()):
+        texts.append(text)
+        notes.append(_note(key, origins, swept, first) if key else "")
+    column = min(_WIDEST_COLUMN, max([_COMMENT_COLUMN, *(len(t) + 2 for t in texts if len(t) < _WIDEST_COLUMN)]))
+    return [f"{text.ljust(column - 1)} # {note}" if note else text for text, note in zip(texts, notes, strict=True)]
+
+
+def _note(key: str, origins: Mapping[str, Origin], swept: Mapping[str, Sequence[str]], cell: Cell) -> str:
+    note = str(origins.get(key, ""))
+    if len(values := swept.get(key, ())) > 1:
+        note += f": {', '.join(values)}"
+    if key in cell.choices:
+        note += f"; chosen on validation data from {_inline(cell.choices[key])}"
+    return note
+
+
+def _lines(values: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Lines of YAML, with the dotted key of those that end in a value."""
+    for key, value in values.items():
+        start = f"{'  ' * len(above)}{_scalar(key)}:"
+        if isinstance(value, dict) and value:
+            yield start, ""
+            yield from _lines(value, (*above, key))
+        else:
+            yield f"{start} {_inline(value)}", ".".join((*above, key))
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_scalar(k)}: {_inline(v)}' for k, v in value.items())}}}"
+    return _scalar(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _scalar(text: str) -> str:
+    """Text as a scalar that reads back as the same text: bare where that is safe, else in double quotes."""
+    if "${" in text:
+        text = re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", text)
+    safe = re.fullmatch(r"[^\W]([\w ./-]*[\w./-])?", text) and scalar(text) == text
+    return text if safe and text.isprintable() else _in_quotes(text)
+
+
+def _in_quotes(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'
