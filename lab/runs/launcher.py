@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -161,10 +160,9 @@ class _Launch:
 
 
 def _record(plan: StudyPlan, schedule: Schedule) -> StudyRecord:
-    name = re.sub(r"[^\w.-]+", "-", plan.name).strip(".-") or "study"
     cells = [record for row in schedule.rows for record in row.records]
     source = str(plan.file) if plan.file else None
-    return StudyRecord(name, home.studies_dir() / name, plan.report.model_dump(mode="json"), cells, source)
+    return StudyRecord(plan.name, home.studies_dir() / plan.name, plan.report.model_dump(mode="json"), cells, source)
 
 
 def _result(plan: StudyPlan, schedule: Schedule, record: StudyRecord) -> Run | StudyRecord:

@@ -78,8 +78,9 @@ class Progress:
     def begin(self, total: int, done: int) -> None:
         """Work starts: `done` of `total` runs are finished already."""
         self.total, self.done = total, done
-        if total > 1:
-            self._print(f"{total} runs" + (f", {done} of them finished already" if done else ""))
+        already = f", {'all' if done == total else done} finished already" if done else ""
+        if total > 1 or already:
+            self._print(f"{total} run{'' if total == 1 else 's'}{already}")
 
     def started(self, job: Job) -> None:
         """A run starts."""
