@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 from collections import Counter
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
-from lab.runs.files import clearly, write_atomic, write_json, write_parquet
+from lab.runs.files import clearly, to_json, write_atomic, write_json, write_parquet
 from lab.runs.tensors import write_tensors
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Artifacts:
             "n": int(n),
             "higher_is_better": bool(higher_is_better),
             "primary": bool(primary),
-            **extra,
+            **json.loads(json.dumps(extra, default=to_json), parse_constant=lambda name: None),
         }
         others = [result for result in self.results if _result_key(result) != _result_key(entry)]
         for other in others if primary else []:

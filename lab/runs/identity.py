@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
+import sys
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
@@ -68,10 +68,16 @@ def source_hash(recipe: Recipe) -> str:
     package = Path(__file__).parents[1]
     files = sorted(path for part in ARITHMETIC for path in (package / part).rglob("*.py"))
     digest = blake2b(digest_size=16)
-    for path in [*files, package / "runs" / "seeds.py", Path(inspect.getfile(recipe.run))]:
+    for path in [*files, package / "runs" / "seeds.py", *_recipe_files(recipe)]:
         content = path.read_bytes().replace(b"\r\n", b"\n")
         digest.update(f"{path.name} {len(content)} ".encode() + content)
     return digest.hexdigest()
+
+
+def _recipe_files(recipe: Recipe) -> list[Path]:
+    names = {recipe.config.__module__, getattr(recipe.run, "__module__", "")}
+    found = {getattr(sys.modules.get(name), "__file__", None) for name in names}
+    return sorted(Path(file) for file in found if file)  # a recipe typed into a notebook has none
 
 
 def _what(recipe: Recipe, config: BaseModel) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         if not (self.path / "run.json").is_file():
             raise UserError(f"{self.path} is not a run directory (there is no run.json in it)")
         self.info: dict[str, Any] = read_json(self.path / "run.json")
