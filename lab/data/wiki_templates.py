@@ -106,6 +106,8 @@ _FIXED = {
     "spaces": " ",
     "thinsp": " ",
     "·": " · ",
+    "dot": " · ",
+    "eqm": " ⇌ ",
     "ndash": "–",
     "spaced ndash": " – ",
     "snd": " – ",
@@ -118,24 +120,29 @@ _FIXED = {
     "sic": "",
 }
 _KEEP_FIRST = """
-    nowrap small smaller large big larger sc smallcaps resize nobold noitalic vanchor visible anchor linktext angbr
-    keypress center vr abbr tooltip ill val math mvar var em strong code sup sub citation needed span not a typo
-    proper name nastaliq pow flag flagcountry nihongo underline overline mono tt
+    nowrap small smaller small2 midsize large big larger sc smallcaps resize nobold noitalic vanchor linktext angbr
+    keypress center vr abbr tooltip ill val math mvar var em strong code sup sub nastaliq nq pow flag flagcountry nihongo
+    underline overline mono tt railgauge
 """
 _KEEP_SECOND = ("lang", "rtl-lang", "script", "native name")
 _KEEP_BLOCK = ("quote", "bquote", "cquote", "blockquote", "quotation", "quote box", "poemquote")
 _RULES: dict[str, Callable[[Arguments], str]] = {
-    **dict.fromkeys([*_KEEP_FIRST.split(), "visible anchor", "citation needed span", "not a typo"], _first),
+    **dict.fromkeys(_KEEP_FIRST.split(), _first),
+    **dict.fromkeys(("proper name", "visible anchor", "citation needed span", "not a typo"), _first),
     **dict.fromkeys(_KEEP_SECOND, _second),
     **dict.fromkeys(_KEEP_BLOCK, _block),
-    **dict.fromkeys(("ordered list", "unbulleted list", "bulleted list", "plainlist", "columns-list"), _list),
+    **dict.fromkeys(("ordered list", "unbulleted list", "bulleted list", "hlist"), _list),
+    **dict.fromkeys(("plainlist", "columns-list"), lambda arguments: f"\n{_last(arguments)}\n"),
     **dict.fromkeys(("transl", "transliteration"), _last),
     **dict.fromkeys(("convert", "cvt"), _measure),
     **dict.fromkeys(("frac", "sfrac", "fraction"), _fraction),
     **dict.fromkeys(("circa", "c."), lambda arguments: f"c. {_first(arguments)}"),
     "as of": _as_of,
+    "bibleref": lambda arguments: " ".join(arguments[:2]),
     "chem": "".join,
     "e": lambda arguments: f"×10^{_first(arguments)}",
     "hms": _ship("HMS"),
+    "mv": _ship("MV"),
+    "oldstyledate": lambda arguments: ", ".join(arguments[:2]),
     "uss": _ship("USS"),
 }

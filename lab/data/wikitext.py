@@ -147,12 +147,11 @@ _BARE_URL = re.compile(r"\bhttps?://[^\s<>\"\ue000\ue001]+")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _SWITCH = re.compile(r"__[A-Z]+__")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u2060\ufeff\x00-\x08\x0e-\x1f]")
-# Namespaces and sister projects: their pages are no articles.
+# Namespaces and sister projects: their pages are no articles. Codes of projects and languages are written small.
 _ELSEWHERE = re.compile(
-    r"(?:wikipedia|wp|project|user|talk|template|help|portal|book|draft|module|special|mediawiki|category|file|image|media"
-    r"|wikt|wiktionary|s|wikisource|q|wikiquote|b|wikibooks|n|wikinews|v|wikiversity|voy|wikivoyage|c|commons|m|meta"
-    rf"|species|wikispecies|d|wikidata|w|mw|doi|arxiv|{_LANGUAGE})(?: talk)?\s*:",
-    re.IGNORECASE,
+    r"(?:(?i:wikipedia|wp|project|user|talk|template|help|portal|book|draft|module|special|mediawiki|category|file|image"
+    r"|media|wikt|wiktionary|wikisource|wikiquote|wikibooks|wikinews|wikiversity|wikivoyage|commons|meta|wikispecies"
+    rf"|wikidata)|species|arxiv|[bcdmnqsvw]|{_LANGUAGE})(?: talk)?\s*:"
 )
 
 
@@ -199,13 +198,14 @@ def _drop_quotes(text: str) -> str:
     return re.sub("'{2,}", lambda match: "'" * {2: 0, 3: 0, 4: 1, 5: 0}.get(len(match[0]), len(match[0]) - 5), text)
 
 
-_MARKS = f"[{_START}{_END}]*"
 _TIDY = (
-    (re.compile(r"(?<=\() ?(?:[,;:] ?)+|(?: ?[,;])+ ?(?=\))"), ""),  # (; born → (born
-    (re.compile(r" ?(?<=\s)\(\s*\)|^\(\s*\)|\[\s*\]"), ""),
-    (re.compile(r"\( | (?=\))"), lambda match: match[0].strip()),
-    (re.compile(r" +(?=[,.;:](?:\s|$))"), ""),
+    (re.compile(rf"{_START}( +)"), rf"\1{_START}"),
+    (re.compile(rf"( +){_END}"), rf"{_END}\1"),
+    (re.compile(r"(?<=\()[ ,;:]+|[ ,;]+(?=\))"), ""),  # (; born 1905) → (born 1905)
+    (re.compile(r"(?<!\S)(?:\(\)|\[\])"), ""),
+    (re.compile(r" +(?=[,.;](?:\s|$))"), ""),
     (re.compile(r",(?: ?,)+"), ","),
+    (re.compile(r"^[ ,.;:*#]+(?=\s)"), ""),
     (re.compile(r"  +"), " "),
 )
 
