@@ -31,3 +31,67 @@ class PretrainedConfig(ExperimentConfig):
     experiment: Literal["pretrained"] = "pretrained"
     vectors: VectorsConfig = Field(default_factory=VectorsConfig)
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+
+
+def plan(config: PretrainedConfig) -> DataFacts:
+    """Find the vectors and the tests before anything is loaded."""
+    from pathlib import Path
+
+    from lab.data.backbones import locate_backbone
+    from lab.data.fingerprint import digest, file_fingerprint
+    from lab.data.word_tests import load_analogies, load_similarity
+    from lab.errors import UserError
+    from lab.spaces import is_text_backbone
+
+    tests = [load_similarity(name).fingerprint for name in config.evaluate.similarity]
+    tests += [load_analogies(name).fingerprint for name in config.evaluate.analogies]
+    source = config.vectors.source
+    if is_text_backbone(source):
+        found, description = locate_backbone(source).fingerprint, f"the pretrained token table of {source}"
+    else:
+        files = [Path(name).expanduser() for name in (source, config.vectors.ids) if name]
+        for file in files:
+            if not file.is_file():
+                raise UserError(f"vectors: {file} is neither a file nor a packaged backbone (see: lab list packaged)")
+        found, description = digest(*map(file_fingerprint, files)), f"pretrained vectors from {source}"
+    return DataFacts(digest(found, *tests), {}, description)
+
+
+def estimate(config: PretrainedConfig) -> Estimate:
+    """A few seconds to read and test; on disk what the vectors take."""
+    from pathlib import Path
+
+    from lab.data.backbones import locate_backbone
+    from lab.spaces import is_text_backbone
+
+    source = config.vectors.source
+    folder = Path(locate_backbone(source).source) if is_text_backbone(source) else None
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder else Path(source).stat().st_size
+    return Estimate(seconds=4 + size / 50e6, bytes=size)
+
+
+def run(config: PretrainedConfig, run: RunWriter) -> None:
+    """Read, keep and evaluate the vectors; nothing is trained and nothing is random."""
+    from lab.evaluate import evaluate_space
+    from lab.evaluation.words import record
+    from lab.spaces import vectors_from
+
+    run.stage("read the vectors")
+    space = vectors_from(config.vectors.source, config.vectors.ids)
+    run.log(f"{len(space):,} vectors of {space.dim} dimensions")
+    run.stage("word tests")
+    tests = config.evaluate
+    record(evaluate_space(space, tests.similarity, tests.analogies, tests.restrict_vocabulary), run)
+    run.stage("save")
+    run.embeddings(space, "words", default=True)
+
+
+recipe = Recipe(
+    name="pretrained",
+    summary="vectors trained elsewhere (files, token tables), put to the same tests",
+    version=1,
+    config=PretrainedConfig,
+    plan=plan,
+    run=run,
+    estimate=estimate,
+)

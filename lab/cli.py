@@ -131,7 +131,7 @@ def neighbors(
     ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
 ) -> None:
     """List neighbours of words, sums of words, words in context."""
-    from lab.terminal import print_neighbors
+    from lab.terminal_words import print_neighbors
 
     print_neighbors(space, queries, count, ids)
 
@@ -146,7 +146,7 @@ def evaluate(
     ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
 ) -> None:
     """Put word vectors from anywhere to the tests that a run takes."""
-    from lab.terminal import print_evaluation
+    from lab.terminal_words import print_evaluation
 
     print_evaluation(target, similarity, analogies, ids)
 

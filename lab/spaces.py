@@ -10,22 +10,28 @@ if TYPE_CHECKING:
 
 
 def find_space(reference: str, ids: str | None = None) -> EmbeddingSpace:
-    """Return the space that `reference` names.
+    """Return the space that `reference` names: as `vectors_from` does, else a run's default space.
 
-    A packaged backbone or a transformers folder gives its static token table; a vector file is read by its format
-    (`ids`: the file that names the rows of a `.npy`); anything else is looked up as a run, whose default space it is.
     Raises `UserError` where nothing is found.
     """
+    if is_text_backbone(reference) or Path(reference).expanduser().is_file():
+        return vectors_from(reference, ids)
     from lab.runs.refs import load_run
 
-    if is_text_backbone(reference):
-        return token_space(reference)
-    path = Path(reference).expanduser()
-    if path.is_file():
-        from lab.embeddings.formats import read_vectors
-
-        return read_vectors(path, ids_file=Path(ids) if ids else None)
     return load_run(reference).space()
+
+
+def vectors_from(source: str, ids: str | None = None) -> EmbeddingSpace:
+    """Return the static token table of a packaged backbone or transformers folder, or the vectors of a file.
+
+    The file is read by its format (`ids`: the file that names the rows of a `.npy`).
+    Raises `UserError` where it cannot be read.
+    """
+    if is_text_backbone(source):
+        return token_space(source)
+    from lab.embeddings.formats import read_vectors
+
+    return read_vectors(Path(source).expanduser(), ids_file=Path(ids).expanduser() if ids else None)
 
 
 def is_text_backbone(reference: str) -> bool:

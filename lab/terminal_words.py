@@ -1,0 +1,107 @@
+"""What `lab neighbors` and `lab evaluate` print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import UserError
+from lab.terminal import columns
+
+if TYPE_CHECKING:
+    from lab.evaluation.words import WordResult
+
+
+def print_neighbors(reference: str, queries: Sequence[str], count: int, ids: str | None) -> None:
+    """`lab neighbors`: of words and sums of words, or of marked words layer by layer."""
+    from lab.spaces import find_space, is_text_backbone
+
+    if any("[" in query for query in queries):
+        if not is_text_backbone(reference):
+            raise UserError(
+                f"a marked [word] is read in its context by a text encoder such as minilm-l6; {reference} is not one"
+            )
+        _print_in_context(reference, queries, count)
+        return
+    from lab.embeddings.expression import nearest_to
+
+    space = find_space(reference, ids)
+    counts = space.metadata["count"].to_numpy() if "count" in space.metadata else None
+    for query in queries:
+        found = nearest_to(space, query, count)
+        print(f"\n{query}   ({space.name or reference}, cosine)")
+        rows: list[tuple[Any, ...]] = []
+        for item, score, index in zip(found.ids[0], found.scores[0], found.indices[0], strict=True):
+            row: tuple[Any, ...] = (f"  {item}", f"{score:.3f}")
+            if counts is not None:
+                seen = int(counts[index])
+                row += (f"{seen:,}", "rare: do not trust" if seen < RARE else "")
+            rows.append(row)
+        print(columns(rows, ("  item", "cosine", "count", "")[: len(rows[0])] if rows else ()))
+
+
+RARE = 20  # occurrences below which a vector has seen too few contexts to be trusted
+
+
+def _print_in_context(reference: str, queries: Sequence[str], count: int) -> None:
+    from lab.data.backbones import locate_backbone
+    from lab.models.text_backbone import load_text_backbone, parse_marked
+    from lab.models.word_in_context import follow_words
+
+    marked = [parse_marked(query) for query in queries]
+    found = follow_words(load_text_backbone(locate_backbone(reference).source, reference), marked, count=count)
+    for number, word in enumerate(marked, 1):
+        print(f"{number}. {word.text}   marked: {word.word}")
+    for layer in range(-1, len(found.vectors)):
+        neighbors = found.static_neighbors if layer < 0 else found.neighbors[layer]
+        title = "static token table (one point for both)" if layer < 0 else f"layer {layer}"
+        if len(marked) > 1 and layer >= 0:
+            title += f", cosine between 1 and 2: {found.between[layer, 0, 1]:.2f}"
+        print(f"\n{title}")
+        if layer < 0 and len({word.word.lower() for word in marked}) == 1:
+            neighbors = neighbors[:1]
+        for number, near in enumerate(neighbors, 1):
+            print(f"  {number}. " + (" ".join(f"{word} {score:.2f}" for word, score in near) or "(several tokens)"))
+    print("\nLayer 0 is before the first block. Neighbours are common words, each read alone.")
+
+
+def print_evaluation(target: str, similarity: list[str] | None, analogies: list[str] | None, ids: str | None) -> None:
+    """`lab evaluate`: the word tests on vectors from anywhere, under both conventions for missing words."""
+    from lab.evaluate import ANALOGIES, SIMILARITY, evaluate_space
+    from lab.spaces import find_space
+
+    space = find_space(target, ids)
+    print(f"{space.name or target}: {len(space):,} items, {space.dim} dimensions\n")
+    if similarity is None and analogies is None:
+        results = evaluate_space(space, SIMILARITY, ANALOGIES)
+    else:
+        results = evaluate_space(space, similarity or [], analogies or [])
+    whole = [_test_row(result) for result in results if "label" not in result.details]
+    print(columns(whole, ("test", "metric", "value", "95 % interval", "n", "coverage")))
+    sections = [result for result in results if "label" in result.details]
+    if sections:
+        print(f"\n{_section_table(sections)}")
+    print("\nCoverage: the share of items whose words all have a vector. Plain metrics count the others as similarity 0")
+        "\nCoverage: the share of items whose words all have a vector. Plain metrics count the others as similarity 0,"
+    )
+    print("or as wrong; metrics that end in _skipped leave them out.")
+
+
+def _test_row(result: WordResult) -> tuple[Any, ...]:
+    details = result.details
+    interval = f"[{details['low']:.3f}, {details['high']:.3f}]" if details.get("low") is not None else ""
+    value = f"{result.value:.3f}" if result.value == result.value else "not defined"
+    return result.evaluation, result.metric, value, interval, result.n, f"{100 * details['coverage']:.0f} %"
+
+
+def _section_table(results: Sequence[WordResult]) -> str:
+    """One row a section of an analogy set, one column a metric."""
+    metrics = list(dict.fromkeys(result.metric for result in results))
+    found = {(result.evaluation, result.details["label"], result.metric): result for result in results}
+    rows = []
+    for test, label in dict.fromkeys((result.evaluation, result.details["label"]) for result in results):
+        cells = [found.get((test, label, metric)) for metric in metrics]
+        coverage = next(f"{100 * cell.details['coverage']:.0f} %" for cell in cells if cell)
+        values = (f"{cell.value:.3f}" if cell and cell.value == cell.value else "" for cell in cells)
+        rows.append((test, label, coverage, *values))
+    return columns(rows, ("test", "section", "coverage", *metrics))
