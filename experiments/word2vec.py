@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,9 +10,18 @@ from pydantic import Field, model_validator
 from lab.config.base import ExperimentConfig, Section
 from lab.data.config import CorpusConfig
 from lab.data.tokenizer import TokenizerConfig
-from lab.experiment import DataFacts, Recipe
+from lab.errors import LabError, UserError
+from lab.experiment import DataFacts, Encoder, Estimate, Recipe
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from lab.data.corpus import Corpus
+    from lab.data.word_tests import AnalogyTest, SimilarityTest
+    from lab.embeddings.space import EmbeddingSpace
+    from lab.models.word2vec.engine import Engine, Options, State, Vocabulary
+    from lab.models.word2vec.held_out_loss import HeldOutPairs
+    from lab.runs.run import Run
     from lab.runs.writer import RunWriter
 
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -36,7 +46,9 @@ class ModelConfig(Section):
     negative: PositiveInt = Field(5, description="noise words per pair (negative sampling only)")
     ns_exponent: float = Field(0.75, description="noise words are drawn in proportion to count ** ns_exponent")
     cbow_mean: bool = Field(True, description="average the context vectors (else sum)")
-    subsample: Annotated[float, Field(ge=0)] = Field(1e-3, description="threshold for dropping frequent words; 0: none")
+    subsample: Annotated[float, Field(ge=0, lt=1)] = Field(
+        1e-3, description="threshold for dropping frequent words; 0: none"
+    )
 
 
 class TrainConfig(Section):
@@ -78,16 +90,234 @@ class Word2VecConfig(ExperimentConfig):
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
 
 
+EVALUATION = "held-out text"
+PROBE_TOKENS = 20_000
+
+
 def plan(config: Word2VecConfig) -> DataFacts:
-    """Find the corpus and the tests."""
+    """Find the text and the word tests; both are part of what the numbers depend on."""
+    from lab.data.fingerprint import digest
     from lab.data.text import describe
 
-    return describe(config.data)
+    facts = describe(config.data)
+    similarities, analogies = load_tests(config.evaluate)
+    tests = [*(test.fingerprint for test in similarities), *(test.fingerprint for test in analogies)]
+    return replace(facts, fingerprint=digest(facts.fingerprint, *tests))
 
 
 def run(config: Word2VecConfig, run: RunWriter) -> None:
-    """Train, embed and evaluate."""
-    raise NotImplementedError
+    """Text → vocabulary → vectors, an epoch at a time → a space of words → word tests."""
+    from lab.data.corpus import build_corpus
+    from lab.evaluation.words import evaluate_words, record
+    from lab.models.word2vec.gensim_engine import GensimEngine
+    from lab.models.word2vec.held_out_loss import hold_out
+
+    run.stage("tokenise")
+    corpus = build_corpus(config.data, config.tokenizer)
+    run.save_json("tokenizer", {"config": config.tokenizer.model_dump(mode="json"), "phrases": corpus.phrases})
+
+    run.stage("count words")
+    options = engine_options(config)
+    engine = GensimEngine()
+    vocabulary = engine.build(corpus.training, options)
+    seed = config.data.held_out.seed
+    pairs = hold_out(corpus.held_out, vocabulary, options, tokens=corpus.held_out.tokens, seed=seed)
+    describe_data(run, corpus, vocabulary, pairs)
+
+    run.stage("train")
+    state, losses = train(run, engine, options, vocabulary, corpus, pairs)
+    run.save_tensors("word2vec", state.tensors(), state.progress())
+    space = as_space(state)
+    run.embeddings(space, "words", default=True)
+    if len(pairs):
+        record_loss(run, state, pairs, losses)
+
+    run.stage("evaluate")
+    similarities, analogies = load_tests(config.evaluate)
+    limit = config.evaluate.restrict_vocabulary
+    record(evaluate_words(space, similarities, analogies, restrict_vocabulary=limit), run)
+
+
+def train(
+    run: RunWriter,
+    engine: Engine,
+    options: Options,
+    vocabulary: Vocabulary,
+    corpus: Corpus,
+    pairs: HeldOutPairs,
+) -> tuple[State, list[float]]:
+    """Train from the start or from the last checkpoint; return the last state and the loss after 0, 1, 2… epochs."""
+    from lab.models.word2vec.engine import State
+
+    losses: list[float] = []
+    checkpoint = run.latest_checkpoint()
+    if checkpoint is None:
+        state = engine.start(vocabulary, options, run.stream_seed("word2vec"))
+        measure(run, state, pairs, losses)
+    else:
+        state = State.restore(vocabulary, options, checkpoint.tensors, checkpoint.state)
+        losses = list(checkpoint.state["losses"])
+    while state.epoch < options.epochs:
+        state = engine.train_epoch(state, corpus.training, tick=lambda share: run.check_interrupt())
+        if not state.is_finite():
+            raise LabError(f"training diverged in epoch {state.epoch}: lower train.learning_rate")
+        measure(run, state, pairs, losses)
+        run.checkpoint(state.epoch, state.tensors(), state.progress() | {"losses": losses})
+    return state, losses
+
+
+def measure(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[float]) -> None:
+    """Add the loss on held-out text, where there is any, to `losses`, and tell metrics and progress line."""
+    from lab.models.word2vec.held_out_loss import pair_losses
+
+    values = {"learning_rate": state.options.learning_rates(state.epoch)[0]}
+    shown = {}
+    if len(pairs):
+        losses.append(float(pair_losses(pairs, state.input_vectors, state.output_vectors).mean()))
+        shown = {"loss": losses[-1]}
+    run.metric(state.epoch, **shown, **values)
+    run.progress(state.epoch, state.options.epochs, **shown)
+
+
+def describe_data(run: RunWriter, corpus: Corpus, vocabulary: Vocabulary, pairs: HeldOutPairs) -> None:
+    """Keep what the text came to, in words for the log and as counts."""
+    kept = int(vocabulary.counts.sum())
+    run.count(**corpus.counts, types=vocabulary.types, vocabulary=len(vocabulary), tokens_in_vocabulary=kept)
+    run.log(
+        f"{corpus.training.tokens:,} tokens in {len(corpus.training):,} sentences, {vocabulary.types:,} different "
+        f"words; {len(vocabulary):,} of them get a vector and make up {kept / corpus.training.tokens:.1%} of the text"
+    )
+    if len(pairs):
+        run.log(f"loss on {len(pairs):,} predictions in {len(corpus.held_out):,} held-out sentences")
+    elif len(corpus.held_out):
+        run.warn("the held-out sentences hold no two known words together: there is no loss; hold out a larger share")
+    else:
+        run.log("no text is held out (data.held_out.fraction): there is no loss")
+
+
+def as_space(state: State) -> EmbeddingSpace:
+    """Return the word vectors with each word's count in the training text and its rank, 1 the most frequent."""
+    from lab.embeddings.space import EmbeddingSpace
+
+    words, counts = state.vocabulary.words, state.vocabulary.counts
+    metadata = {"count": counts, "rank": range(1, len(words) + 1)}
+    return EmbeddingSpace(words, state.input_vectors, metadata, name="words")
+
+
+def record_loss(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[float]) -> None:
+    """Leave the last loss as the validation result, what each sentence had in it, and the curve over epochs."""
+    from lab.models.word2vec.held_out_loss import pair_losses, sentence_losses
+
+    options = state.options
+    each = pair_losses(pairs, state.input_vectors, state.output_vectors)
+    numbers, values, sizes = sentence_losses(pairs, each)
+    predicted = "a word from its window" if options.architecture == "cbow" else "a word from one neighbour"
+    run.result(
+        EVALUATION,
+        "loss",
+        losses[-1],
+        split="validation",
+        n=len(values),
+        higher_is_better=False,
+        primary=True,
+        predictions=len(pairs),
+        test_fingerprint=pairs.fingerprint(state.vocabulary),
+        protocol=f"mean negative log-likelihood (nats) of predicting {predicted}, {options.objective}, "
+        f"{len(pairs):,} fixed predictions; only runs with the same predictions can be compared",
+    )
+    ids = [f"held-out sentence {number}" for number in numbers]
+    run.scores(EVALUATION, "loss", ids, values, split="validation", predictions=sizes)
+    run.figure(
+        "loss",
+        draw_losses(losses),
+        title="Loss on held-out text by epoch",
+        caption=f"Mean negative log-likelihood (nats) of predicting {predicted}, over {len(pairs):,} predictions in "
+        f"{len(values):,} sentences that were not trained on: {losses[0]:.3f} untrained, {losses[-1]:.3f} after "
+        f"{state.epoch} epochs, lowest after epoch {losses.index(min(losses))}. Lower is better.",
+        data={"epochs": list(range(len(losses))), "loss": losses},
+        alt=f"Line falling from {losses[0]:.2f} to {losses[-1]:.2f} over {state.epoch} epochs",
+    )
+
+
+def draw_losses(losses: list[float]) -> Figure:
+    """Draw the loss after 0, 1, 2… epochs."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(5.4, 3.4), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(range(len(losses)), losses, "o-", color="#0072B2", markersize=4)
+    axis.set(xlabel="epochs trained", ylabel="loss on held-out text (nats)")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="#dddddd")
+    return figure
+
+
+def estimate(config: Word2VecConfig) -> Estimate:
+    """Train one pass over the first 20,000 tokens on one thread, and scale to the whole text and all epochs."""
+    import time
+
+    from lab.data.text import describe, read_lines
+    from lab.data.tokenizer import make_tokenizer
+    from lab.models.word2vec.gensim_engine import GensimEngine
+
+    # Paragraphs are counted by their lines, so they are sampled by lines too.
+    unit = "sentence" if config.data.unit == "paragraph" else config.data.unit
+    tokens_of, probe, tokens = make_tokenizer(config.tokenizer), [], 0
+    for line in read_lines(config.data.model_copy(update={"unit": unit})):
+        probe.append(tokens_of(line.text))
+        tokens += len(probe[-1])
+        if tokens >= PROBE_TOKENS:
+            break
+    counts = describe(config.data).counts
+    lines = next(counts[name] for name in ("paragraphs", "documents", "rows", "lines") if name in counts)
+    total = max(tokens, round(tokens * lines / len(probe)))
+
+    options = replace(engine_options(config), min_count=1, max_vocab=None)
+    engine = GensimEngine()
+    vocabulary = engine.build(probe, options)
+    state = engine.start(vocabulary, options, seed=0)
+    started = time.perf_counter()
+    engine.train_epoch(state, probe)
+    seconds = (time.perf_counter() - started) * total / tokens * config.train.epochs
+    # The number of different words grows about as the root of the text (Heaps' law), that of frequent ones likewise.
+    words = vocabulary.types * (total / tokens) ** 0.5 / config.vocabulary.min_count
+    words = min(words, config.vocabulary.max_vocab or words)
+    # The space, the model and two checkpoints, the last three with two matrices each; scores and the rest.
+    disk = words * config.model.vector_size * 4 * 7 + 2_000_000
+    return Estimate(seconds=3 + total / 200_000 + seconds, bytes=round(disk))
+
+
+def load_encoder(run: Run) -> Encoder:
+    """Embed texts as the mean of their words' vectors, with the run's own tokenizer and phrases."""
+    from lab.data.tokenizer import tokenize
+    from lab.models.word2vec.encoder import MeanOfWords
+
+    kept = run.json("tokenizer")
+    tokenizer = TokenizerConfig.model_validate(kept["config"])
+    return MeanOfWords(run.space("words"), lambda text: tokenize(text, tokenizer, kept["phrases"]))
+
+
+def engine_options(config: Word2VecConfig) -> Options:
+    """Flatten the config into the engine's options; only `train.engine` itself is not one of them."""
+    from lab.models.word2vec.engine import Options
+
+    sections = config.vocabulary, config.model, config.train
+    values = {name: value for section in sections for name, value in section.model_dump().items()}
+    del values["engine"]
+    return Options(**values)
+
+
+def load_tests(config: EvaluateConfig) -> tuple[list[SimilarityTest], list[AnalogyTest]]:
+    """Load the word tests that a config names. Raises `UserError` where one is missing, or two have one name."""
+    from lab.data.word_tests import load_analogies, load_similarity
+
+    tests = [load_similarity(name) for name in config.similarity], [load_analogies(name) for name in config.analogies]
+    names = [test.name for test in tests[0]] + [test.name for test in tests[1]]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"evaluate: two word tests are called {twice[0]!r}; rename the file of one, or leave it out")
+    return tests
 
 
 recipe = Recipe(
@@ -97,4 +327,6 @@ recipe = Recipe(
     config=Word2VecConfig,
     plan=plan,
     run=run,
+    estimate=estimate,
+    load_encoder=load_encoder,
 )

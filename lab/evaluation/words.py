@@ -1,8 +1,9 @@
 """Every word test a space of words takes, as results and scores per item: for recipes and for `lab evaluate`."""
+# ruff: noqa: D102  (the fields of the protocols are told in the docstrings of their classes)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,47 +31,44 @@ _QUESTIONS = {
 
 
 class SimilaritySet(Protocol):
-    """Word pairs and their human scores."""
-
-    name: str
-    first: list[str]
-    second: list[str]
-    human: np.ndarray
-    fingerprint: str
+    """Word pairs `first`, `second` with their `human` scores (n,) float64; `ids` name the pairs, each once."""
 
     @property
-    def ids(self) -> list[str]:
-        """A unique name of each pair."""
-        ...
+    def name(self) -> str: ...
+    @property
+    def first(self) -> Sequence[str]: ...
+    @property
+    def second(self) -> Sequence[str]: ...
+    @property
+    def human(self) -> np.ndarray: ...
+    @property
+    def ids(self) -> Sequence[str]: ...
+    @property
+    def fingerprint(self) -> str: ...
 
 
 class AnalogySet(Protocol):
-    """Questions of four words by section."""
-
-    name: str
-    sections: dict[str, list[tuple[str, str, str, str]]]
-    fingerprint: str
+    """Questions of four words by section; `ids` name the questions in that order, each once."""
 
     @property
-    def ids(self) -> list[str]:
-        """A unique name of each question, in the order of the sections."""
-        ...
+    def name(self) -> str: ...
+    @property
+    def sections(self) -> Mapping[str, Sequence[tuple[str, str, str, str]]]: ...
+    @property
+    def ids(self) -> Sequence[str]: ...
+    @property
+    def fingerprint(self) -> str: ...
 
 
 class Recorder(Protocol):
-    """Where results go: a `RunWriter`."""
+    """Where results, scores and warnings go: a `RunWriter`."""
 
-    def result(self, evaluation: str, metric: str, value: float, **details: Any) -> None:
-        """Record one number."""
-        ...
-
-    def scores(self, evaluation: str, metric: str, ids: Iterable[str], values: Iterable[float], **columns: Any) -> None:
-        """Record one row per item."""
-        ...
-
-    def warn(self, text: str) -> None:
-        """Record a warning."""
-        ...
+    @property
+    def result(self) -> Callable[..., None]: ...
+    @property
+    def scores(self) -> Callable[..., None]: ...
+    @property
+    def warn(self) -> Callable[[str], None]: ...
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ class RunWriter(Artifacts):
     # --- what happens
 
     def stage(self, name: str) -> None:
-        """Say what begins now, for the progress line and the log."""
+        """Say what begins now, for the progress line and the log; stop here if Ctrl-C was pressed."""
+        self.check_interrupt()
         self._log.append(f"{provenance.now()} {name}")
         self._event("stage", name=name)
 
@@ -102,6 +103,10 @@ class RunWriter(Artifacts):
         """Add a line to metrics.jsonl: the step, the values (NaN and infinities become null), seconds so far."""
         numbers = {name: number(value) for name, value in values.items()}
         self._metrics.append(json.dumps({"step": int(step), **numbers, "time": round(self._elapsed(), 3)}))
+
+    def count(self, **counts: int) -> None:
+        """Add to the counts of the data in run.json what only reading all of it told, e.g. `tokens=448_211`."""
+        self._info["data"]["counts"] |= {name: int(count) for name, count in counts.items()}
 
     def check_interrupt(self) -> None:
         """Raise KeyboardInterrupt where somebody pressed Ctrl-C: call it wherever stopping loses nothing."""
@@ -156,6 +161,15 @@ class RunWriter(Artifacts):
         write_json(self.path / "results.json", {"results": self.results})
         self._write_info(status, error)  # the last write
         self._event("end", status=status, error=error)
+
+    def _stop(self, error: BaseException) -> None:
+        if self._info["status"] == "finished":  # what came after the last write is no part of the run
+            return
+        if isinstance(error, KeyboardInterrupt | GeneratorExit):
+            self._end("interrupted")
+        else:
+            self._log.append(f"{provenance.now()} {traceback.format_exc()}")
+            self._end("failed", _one_line(error))
 
     def _close(self) -> None:
         for journal in ("_metrics", "_log"):
@@ -222,12 +236,9 @@ def open_run(
             yield run
             run._end("finished")
         except BaseException as error:
-            failed = isinstance(error, Exception)
             clear = storage_error(error)
             with suppress(LabError, OSError, AttributeError):  # on a full disk it stays `running`, with a free lock
-                if failed:
-                    run.log(traceback.format_exc())
-                run._end("failed" if failed else "interrupted", _one_line(clear or error) if failed else None)
+                run._stop(clear or error)
             if clear:
                 raise clear from error
             raise

@@ -101,6 +101,10 @@ class State:
         """Return what goes into a JSON file."""
         return {"epoch": self.epoch, "generators": self.generators}
 
+    def is_finite(self) -> bool:
+        """Whether the vectors hold neither NaN nor infinity."""
+        return bool(np.isfinite(self.input_vectors).all() and np.isfinite(self.output_vectors).all())
+
     @classmethod
     def restore(
         cls,
