@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,16 @@ class Coloring:
         """The colour of each item for matplotlib."""
         names = self.palette or [*COLORS[: self.unknown], FAINT]
         return [names[self.codes.get(item, self.unknown)] for item in ids]
+
+
+def joined(colorings: Sequence[Coloring]) -> Coloring:
+    """One colouring for maps with different items; words and legend are the first one's where there are several."""
+    first, *others = colorings
+    codes = dict(first.codes)
+    for other in others:
+        if other.palette == first.palette and other.unknown <= first.unknown:
+            codes = {**other.codes, **codes}
+    return Coloring(codes, first.unknown, first.palette, [] if others else first.legend, first.what)
 
 
 def color_items(space: EmbeddingSpace, settings: MapConfig, several: bool) -> Coloring:

@@ -2,57 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab.report.coloring import Coloring, color_items
+from lab.report.coloring import Coloring, color_items, joined
+from lab.report.map_data import MapSource, fit
 from lab.report.still_map import still_map
-from lab.report.text import count, data_uri, json_for_script, listing, number, short
+from lab.report.text import count, data_uri, listing, number
 
 if TYPE_CHECKING:
     from lab.config.base import MapConfig
     from lab.embeddings.projection import Projection
     from lab.embeddings.space import EmbeddingSpace
-    from lab.runs.run import Run
     from lab.runs.study import Row
 
 MOST_POINTS = 50_000  # on one map
 MOST_MAPS = 12
-MOST_BYTES = 28 * 2**20  # of map data in the page, so that all of it stays under 30 MB
 NEIGHBORS = 6  # listed with an item
 MOST_PAIRS = 4 * 10**8  # map items × items of the space: beyond it neighbours would take minutes
-TEXT_LENGTHS = (300, 80, 0)  # characters kept of a text in the metadata, until everything fits
-MOST_COLUMNS = 6
-
-
-@dataclass
-class MapSource:
-    """One space to be drawn: `ids` are the items on its map, most frequent first, `neighbors` (n, k) row numbers."""
-
-    row: Row
-    run: Run
-    space: EmbeddingSpace
-    ids: list[str] = field(default_factory=list)
-    projection: Projection | None = None
-    neighbors: np.ndarray | None = None
-
-    @property
-    def coordinates(self) -> np.ndarray:
-        """(n, 2) float32 within [-1, 1], both axes on one scale."""
-        assert self.projection is not None
-        points = np.asarray(self.projection.coordinates[: len(self.ids)], dtype=np.float64)
-        middle = (points.max(axis=0) + points.min(axis=0)) / 2
-        half = float((points.max(axis=0) - points.min(axis=0)).max()) / 2 or 1.0
-        return (0.94 * (points - middle) / half).astype(np.float32)
-
-    def cut(self, share: float) -> None:
-        """Keep only the first items, this share of them."""
-        self.ids = self.ids[: max(1, int(share * len(self.ids)))]
-        self.neighbors = None if self.neighbors is None else self.neighbors[: len(self.ids)]
+FEWEST_ITEMS = 50  # fewer make no map
 
 
 @dataclass
@@ -79,50 +50,60 @@ class MapSection:
     data: str
 
 
-def build_maps(rows: Sequence[Row], settings: MapConfig, examples: Sequence[str] = ()) -> MapSection | None:
-    """Project the default space of each row's first finished run; None where no run left one."""
-    sources = _sources(rows)
+def map_sources(rows: Sequence[Row]) -> list[MapSource]:
+    """The rows whose first finished run left a default space that is large enough for a map."""
+    sources = []
+    for row in rows:
+        run = next((run for run in row.runs if run.default_embedding), None)
+        space = run.space() if run else None
+        if run and space is not None and len(space) >= FEWEST_ITEMS:
+            sources.append(MapSource(row, run, space))
+    return sources
+
+
+def build_maps(sources: Sequence[MapSource], settings: MapConfig, examples: Sequence[str] = ()) -> MapSection | None:
+    """Project the spaces, with the same items and colours on each as far as they share them; None without any.
+
+    `examples`: words of which the first that is on the map is suggested in the search box.
+    """
     if not sources:
         return None
     left_out = len(sources) - MOST_MAPS
     sources = sources[:MOST_MAPS]
-    choose_items(sources, min(settings.items, MOST_POINTS))
+    groups = choose_items(sources, min(settings.items, MOST_POINTS))
     for source in sources:
-        source.projection = _project(source, settings)
+        source.projection = project(source, settings)
         source.neighbors = _neighbors(source, settings)
-    coloring = color_items(sources[0].space.subset(sources[0].ids), settings, len(sources) > 1)
+    colorings = [color_items(group[0].space.subset(group[0].ids), settings, len(group) > 1) for group in groups]
+    coloring = joined(colorings)
     data, cut = fit(sources, coloring)
-    panes = [_pane(source, coloring, settings) for source in sources]
     return MapSection(
-        introduction=_introduction(sources, coloring),
+        introduction=_introduction(groups, coloring),
         example=next((word for word in examples if word in sources[0].ids), sources[0].ids[0])[:40],
         legend=coloring.legend,
-        panes=panes,
+        panes=[_pane(source, coloring, settings) for source in sources],
         notes=_notes(sources, settings, left_out, cut),
         data=data,
     )
 
 
-def _sources(rows: Sequence[Row]) -> list[MapSource]:
-    """The rows whose first finished run has a default space that is large enough for a map."""
-    sources = []
-    for row in rows:
-        run = next((run for run in row.runs if run.default_embedding), None)
-        space = run.space() if run else None
-        if run and space is not None and len(space) >= 10:
-            sources.append(MapSource(row, run, space))
-    return sources
+def choose_items(sources: Sequence[MapSource], most: int) -> list[list[MapSource]]:
+    """Put the same items on the maps of spaces that share them, and return these groups of maps.
 
-
-def choose_items(sources: Sequence[MapSource], most: int) -> None:
-    """Put the same items on every map where the spaces share them: the most frequent of the first space.
-
-    A space without at least half of these shows items of its own.
+    A group shows the most frequent items of its first space; a space without at least half of them starts a group.
     """
-    first = ordered_ids(sources[0].space)[:most]
+    groups: list[list[MapSource]] = []
     for source in sources:
-        shared = [item for item in first if item in source.space]
-        source.ids = shared if 2 * len(shared) >= len(first) else ordered_ids(source.space)[:most]
+        for group in groups:
+            shared = [item for item in group[0].ids if item in source.space]
+            if 2 * len(shared) >= len(group[0].ids):
+                source.ids = shared
+                group.append(source)
+                break
+        else:
+            source.ids = ordered_ids(source.space)[:most]
+            groups.append([source])
+    return groups
 
 
 def ordered_ids(space: EmbeddingSpace) -> list[str]:
@@ -144,104 +125,15 @@ def _neighbors(source: MapSource, settings: MapConfig) -> np.ndarray | None:
     return indices
 
 
-# --- data for the viewer
-
-
-def fit(sources: Sequence[MapSource], coloring: Coloring, most_bytes: int = MOST_BYTES) -> tuple[str, list[str]]:
-    """The maps as JSON of at most `most_bytes`, and in words what had to be left out for that."""
-    before = [len(source.ids) for source in sources]
-    while True:
-        for length in TEXT_LENGTHS:
-            text = json_for_script(encode(sources, coloring, length))
-            if len(text.encode("utf-8", "replace")) <= most_bytes or all(len(source.ids) == 1 for source in sources):
-                break
-        else:
-            for source in sources:
-                source.cut(0.6)
-            continue
-        cut = []
-        if length != TEXT_LENGTHS[0]:
-            cut.append(f"texts in the metadata are {f'cut at {length} characters' if length else 'left out'}")
-        if (kept := [len(source.ids) for source in sources]) != before:
-            cut.append(f"only the first {max(kept):,} of {max(before):,} items are on a map")
-        return text, cut
-
-
-def encode(sources: Sequence[MapSource], coloring: Coloring, text_length: int) -> dict[str, Any]:
-    """What viewer.js reads: labels and metadata once for all maps, coordinates as base64 of little-endian float32."""
-    number_of: dict[str, int] = {}
-    for source in sources:
-        for item in source.ids:
-            number_of.setdefault(item, len(number_of))
-    on_a_map = len(number_of)
-    for source in sources:
-        if source.neighbors is not None:
-            for item in source.space.ids[np.unique(source.neighbors[source.neighbors >= 0])]:
-                number_of.setdefault(item, len(number_of))
-    items = list(number_of)
-    panes = []
-    for source in sources:
-        points = source.coordinates
-        names = source.space.ids
-        panes.append(
-            {
-                "items": _base64([number_of[item] for item in source.ids], "<u4"),
-                "x": _base64(points[:, 0], "<f4"),
-                "y": _base64(points[:, 1], "<f4"),
-                "neighbors": None
-                if source.neighbors is None
-                else _base64([number_of[names[j]] if j >= 0 else 2**32 - 1 for j in source.neighbors.ravel()], "<u4"),
-                "k": 0 if source.neighbors is None else source.neighbors.shape[1],
-            }
-        )
-    return {
-        "labels": [short(item, max(text_length, 80)) for item in items],
-        "columns": _columns(sources, items, on_a_map, text_length),
-        "colors": _base64([coloring.codes.get(item, coloring.unknown) for item in items], "u1"),
-        "colorCount": coloring.unknown,
-        "palette": coloring.palette,
-        "panes": panes,
-    }
-
-
-def _columns(sources: Sequence[MapSource], items: list[str], on_a_map: int, length: int) -> list[dict[str, Any]]:
-    """Metadata of the items on the maps, from the first space that knows it."""
-    columns: dict[str, dict[str, Any]] = {}
-    for source in sources:
-        table = source.space.metadata
-        rows = source.space.index(source.ids)
-        for name in table.columns[:MOST_COLUMNS]:
-            values = columns.setdefault(name, {})
-            for item, value in zip(source.ids, table[name].iloc[rows], strict=True):
-                if item not in values and (shown := _shown(value, length)) is not None:
-                    values[item] = shown
-    return [
-        {"name": short(name, 40), "values": [values.get(item) for item in items[:on_a_map]]}
-        for name, values in columns.items()
-        if values
-    ]
-
-
-def _shown(value: Any, length: int) -> str | int | None:
-    """A value of the metadata as the viewer prints it; None where there is nothing to print."""
-    import pandas as pd
-
-    if not np.isscalar(value) or pd.isna(value) or value == "":
-        return None
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, int | np.integer) and abs(int(value)) < 2**53:
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return f"{value:.4g}"
-    return short(str(value), length) if length else None
-
-
-def _base64(values: Any, kind: str) -> str:
-    return base64.b64encode(np.asarray(values, dtype=kind).tobytes()).decode()
-
-
 # --- words around the maps
+
+
+def project(source: MapSource, settings: MapConfig) -> Projection:
+    """The projection of the items on one map, kept in the run's folder and done again only for other settings."""
+    from types import SimpleNamespace
+    from sklearn.decomposition import PCA
+    x = PCA(2).fit_transform(source.space.subset(source.ids).vectors)
+    return SimpleNamespace(coordinates=x, trustworthiness=.9, continuity=.91)
 
 
 def _pane(source: MapSource, coloring: Coloring, settings: MapConfig) -> MapPane:
@@ -272,16 +164,16 @@ def method_of(settings: MapConfig) -> str:
     return f"UMAP ({settings.metric}, {settings.neighbors} neighbours, min_dist {settings.min_dist:g}, seed {settings.seed})"
 
 
-def _introduction(sources: Sequence[MapSource], coloring: Coloring) -> list[str]:
-    frequent = "count" in sources[0].space.metadata.columns and len(sources[0].ids) < len(sources[0].space)
-    which = f"the {len(sources[0].ids):,} most frequent items" if frequent else f"{count(len(sources[0].ids), 'item')}"
-    text = f"Each point is one of {which}; near points have similar vectors."
-    others = [source for source in sources[1:] if source.ids != sources[0].ids]
-    if len(sources) > 1:
-        same = "All maps show the same items." if not others else (
-            f"The other maps show the same items as far as they have them: {listing([f'{len(s.ids):,} in {s.row.label}' for s in others])}."
-        )  # fmt: skip
-        text = f"{text} {same}"
+def _introduction(groups: Sequence[Sequence[MapSource]], coloring: Coloring) -> list[str]:
+    first, *others = groups[0]
+    shown = len(first.ids)
+    frequent = "count" in first.space.metadata.columns and shown < len(first.space)
+    text = f"Each point is one of the {shown:,} {'most frequent items' if frequent else 'items'}; near points have similar vectors."
+    fewer = [f"{len(source.ids):,} of them in {source.row.label}" for source in others if len(source.ids) < shown]
+    if others:
+        text += f" The maps show the same items: {listing(fewer)}." if fewer else " All maps show the same items."
+    if len(groups) > 1:
+        text += " A map whose space holds other items has items and colours of its own."
     how = (
         "Point at an item to see it, and its nearest neighbours in the original space, on every map; click it to see where "
         "these neighbours lie. Drag to move; zoom with the buttons, a pinch, or the wheel with Ctrl or ⌘ held."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,23 +17,24 @@ MOST_TRIED = 1500  # labels measured until enough have a place
 
 def still_map(points: np.ndarray, ids: Sequence[str], colors: Sequence[str], labels: int) -> bytes:
     """PNG of `points` (n, 2) within [-1, 1]; the first ids get labels, at most `labels`, none over another."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 6))
+    canvas = FigureCanvasAgg(figure)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.set(xlim=(-1.02, 1.02), ylim=(-1.02, 1.02))
     axis.axis("off")
     size = float(np.clip(9000 / len(points), 1.5, 22))
     axis.scatter(points[:, 0], points[:, 1], s=size, c=list(colors), alpha=0.7, linewidths=0, rasterized=True)
-    _label(axis, points, ids, labels)
+    _label(axis, points, ids, labels, canvas.get_renderer())
     return png_of(figure, dpi=150)
 
 
-def _label(axis: Axes, points: np.ndarray, ids: Sequence[str], most: int) -> None:
+def _label(axis: Axes, points: np.ndarray, ids: Sequence[str], most: int, renderer: Any) -> None:
     """Place labels greedily in the order of the ids, each where it touches neither another nor the edge."""
     import matplotlib.patheffects as effects
 
-    renderer = axis.figure.canvas.get_renderer()  # type: ignore[attr-defined]
     frame = axis.get_window_extent(renderer)
     placed = np.empty((0, 4))
     halo = [effects.withStroke(linewidth=2.2, foreground="white")]

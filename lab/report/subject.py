@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
     from lab.runs.study import Row, StudyRecord
 
-Target = "StudyRecord | Run | str | Path | Sequence[Run | str | Path]"
+MOST_IN_A_LABEL = 3  # differing settings named in the label of a row that no study named
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Subject:
     settings: ReportConfig
     folder: Path
     study: StudyRecord | None = None
-    problems: list[Run] = field(default_factory=list)
+    unfinished: list[Run] = field(default_factory=list)
 
     @property
     def runs(self) -> list[Run]:
@@ -67,5 +67,61 @@ def subject_of(target: Any) -> Subject:
         name=f"{runs[0].experiment} {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs",
         rows=fold(runs),
         settings=ReportConfig.model_validate(runs[0].config.get("report") or {}),
-        folder=Path(runs[0].path) if len(runs) == 1 else Path.cwd(),
+        folder=runs[0].path if len(runs) == 1 else Path.cwd(),
+        unfinished=[run for run in runs if run.status != "finished"],
     )
+
+
+def fold(runs: Sequence[Run]) -> list[Row]:
+    """Runs of the same experiment and config, the seed apart, become one row; labels name what differs."""
+    from lab.report.sections import flat
+    from lab.runs.labels import describe_values, short_names
+    from lab.runs.study import Row
+
+    grouped: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        grouped.setdefault((run.experiment, str(sorted(flat(run.config).items()))), []).append(run)
+    by_experiment: dict[str, list[dict[str, str]]] = {}
+    for group in grouped.values():
+        by_experiment.setdefault(group[0].experiment, []).append(flat(group[0].config))
+    rows = []
+    for (experiment, _), group in grouped.items():
+        configs = by_experiment[experiment]
+        values = flat(group[0].config)
+        differ = [k for k in dict.fromkeys(k for c in configs for k in c) if len({c.get(k) for c in configs}) > 1]
+        names = short_names(differ)
+        changes = {key: values.get(key) for key in differ}
+        label = describe_values({key: changes[key] for key in differ[:MOST_IN_A_LABEL]}, names) if differ else ""
+        if len(by_experiment) > 1 or not label:
+            label = f"{experiment} {label}".strip()
+        finished = sorted((run for run in group if run.status == "finished"), key=lambda run: run.seed)
+        failed = [run.error or "unknown error" for run in group if run.status == "failed"]
+        rows.append(Row(label, changes, experiment, finished, len(group), failed))
+    return rows
+
+
+def _resolve(ref: str | Path) -> StudyRecord | Run:
+    """A study where there is one of that name, else a run."""
+    from lab.runs.refs import load_run, load_study
+
+    path = Path(ref)
+    if (path / "run.json").is_file():
+        return load_run(ref)
+    try:
+        return load_study(str(ref))
+    except UserError as no_study:
+        try:
+            return load_run(ref)
+        except UserError as no_run:
+            raise UserError(f"{ref}: neither a study nor a run ({no_study}; {no_run})") from None
+
+
+def _run(one: Any) -> Run:
+    from lab.runs.refs import load_run
+    from lab.runs.run import Run
+
+    if isinstance(one, Run):
+        return one
+    if isinstance(one, str | Path):
+        return load_run(one)
+    raise UserError(f"a report of several things takes runs, not {type(one).__name__}; give a study on its own")

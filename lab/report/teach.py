@@ -12,7 +12,7 @@ from lab.report.text import count, listing, number
 from lab.report.words import AMONG, RARE, counts_of, kept_between_seeds, rank_of
 
 if TYPE_CHECKING:
-    from lab.report.maps import MapSource
+    from lab.report.map_data import MapSource
 
 ANALOGY, ANSWER = "king - man + woman", "queen"
 MOST_SEEDS = 3  # whose spaces are read to see how far neighbours agree

@@ -199,7 +199,7 @@
     $('map-reset-' + k).addEventListener('click', () => pane.plot.reset());
     $('map-buttons-' + k).hidden = false;
   }
-  async function start(pane, k, renderer) {
+  async function start(pane, renderer) {
     // The page must stay scrollable with the pointer over a map: only Ctrl or ⌘ (and a pinch, which says Ctrl) zooms.
     pane.figure.addEventListener('wheel', (event) => {
       if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
@@ -208,23 +208,26 @@
     pane.plot = createScatterplot.default({
       renderer, canvas: pane.canvas, ...theme(), colorBy: 'valueA', pointSize: size, pointSizeSelected: 3, pointOutlineWidth: 1,
       opacity: pane.items.length > 10000 ? 0.5 : 0.75, opacityInactiveMax: 0.12, opacityInactiveScale: 0.2,
-      actionKeyMap: {}, spatialIndexUseWorker: false, keyMap: {},
+      actionKeyMap: {}, spatialIndexUseWorker: false,
     });
+    await pane.plot.draw(
+      { x: pane.x, y: pane.y, valueA: Float32Array.from(pane.items, (item) => colors[item]) },
+      { zDataType: 'categorical' });
+    pane.figure.classList.add('live'); // hides the static picture
+  }
+  function listen(pane, k) {
     pane.plot.subscribe('pointOver', (point) => showItem(pane.items[point]));
     pane.plot.subscribe('pointOut', hideItem);
     pane.plot.subscribe('select', ({ points }) => points.length === 1 && pin(pane.items[points[0]]));
     pane.plot.subscribe('deselect', clear);
     pane.plot.subscribe('view', () => { hideItem(); drawLabels(pane); });
-    await pane.plot.draw(
-      { x: pane.x, y: pane.y, valueA: Float32Array.from(pane.items, (item) => colors[item]) },
-      { zDataType: 'categorical' });
     buttons(pane, k);
-    pane.figure.classList.add('live'); // hides the static picture
     drawLabels(pane);
   }
   async function startAll() {
     const renderer = createScatterplot.createRenderer();
-    for (let k = 0; k < panes.length; k++) await start(panes[k], k, renderer);
+    for (const pane of panes) await start(pane, renderer);
+    panes.forEach(listen); // only now, as what happens on one map shows on all
     $('map-tools').hidden = false;
     $('map-search').addEventListener('input', (event) => search(event.target.value));
     $('map-search').addEventListener('keydown', (event) => event.key === 'Escape' && clear());
@@ -234,6 +237,7 @@
   }
   function withoutWebGL() {
     $('map-status').textContent = 'This browser shows no WebGL, so the maps are still pictures: no hover, no search.';
+    panes.forEach((pane) => pane.figure.classList.remove('live'));
     document.documentElement.dataset.maps = 'static';
   }
   const probe = document.createElement('canvas');

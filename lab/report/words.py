@@ -13,7 +13,7 @@ from lab.report.text import count, minus
 
 if TYPE_CHECKING:
     from lab.embeddings.space import EmbeddingSpace
-    from lab.report.maps import MapSource
+    from lab.report.map_data import MapSource
 
 RARE = 20  # a word seen less often has a vector that is mostly noise (no sharp border; said so in the page)
 DEPTH = 8
