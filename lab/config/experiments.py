@@ -48,7 +48,7 @@ def unknown_experiment(name: object) -> str:
     """What to say of a name that no recipe has."""
     names = sorted(recipes())
     expected = f"expected {either(map(repr, names))}" if names else "no experiment is installed"
-    return f"experiment is {name!r}; {expected}{did_you_mean(nearest(str(name), names, 1))}"
+    return f"experiment is {name!r}; {expected}{did_you_mean([repr(near) for near in nearest(str(name), names, 1)])}"
 
 
 def _package(point: EntryPoint) -> str:

@@ -85,7 +85,7 @@ def _explained(error: Exception, known: dict[str, Any]) -> str:
         return r"is not a reference; expected ${section.key}, or \${ where the characters themselves are meant"
     if kind == "UnsupportedInterpolationType":
         return "names a resolver that does not exist; expected ${section.key} or ${oc.env:VARIABLE}"
-    return f"cannot be resolved: {text}"
+    return f"cannot be resolved: {text.rsplit('interpolation: ', 1)[-1]}"
 
 
 def _paths(values: dict[str, Any], above: KeyPath) -> Iterator[KeyPath]:

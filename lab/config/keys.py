@@ -75,7 +75,8 @@ class Keys:
     def expected(self, path: Sequence[str | int]) -> str:
         """What the value at a path has to be, with the key's own description behind it."""
         node = self.find(path) or {}
-        return self.phrase(node) + (f" ({node['description']})" if "description" in node else "")
+        about = node.get("description", "")
+        return self.phrase(node) + (f": {about}" if "(" in about else f" ({about})" if about else "")
 
     def phrase(self, node: Node) -> str:
         """One node in words: `a whole number of at least 1 or null`."""
@@ -91,13 +92,25 @@ class Keys:
 
     def unknown(self, path: Sequence[str], more: Sequence[str] = ()) -> str:
         """What to say of a key that does not exist; `more` names keys that the schema does not know of."""
-        wrong, parent = str(path[-1]), self.find(path[:-1]) or {}
-        siblings = [*self.children(parent), *(more if len(path) == 1 else ())]
-        near = [dotted((*path[:-1], name)) for name in nearest(wrong, siblings, 2)]
-        suggestions = self._same_name(wrong) or near or self._alike_elsewhere(wrong)
-        where = dotted(path[:-1]) or "a config"
-        listed = f" ({where} has: {', '.join(siblings)})" if 0 < len(siblings) <= _MOST_LISTED else ""
-        return f"unknown key {dotted(path)}{_slip(wrong, self)}{did_you_mean(suggestions)}{listed}"
+        wrong, around = path[-1], list(path[:-1])
+        start = f"unknown key {dotted(path)}"
+        if ":" in wrong:
+            return f"{start}; a space is missing after ':'"
+        if "." in wrong and self.find(wrong.split(".")):
+            outer, inner = wrong.rsplit(".", 1)
+            nested = outer.replace(".", ": {")
+            return f"{start}; write it nested: {nested}: {{{inner}: …}}{'}' * outer.count('.')}"
+        parent = self.find(around)
+        if parent is None:
+            return self.unknown(around) if around else start
+        siblings = [*self.children(parent), *(more if not around else ())]
+        if not siblings:
+            kind = "a list, give it whole" if "array" in _types(self.branches(parent)) else "not a section"
+            return f"{start}; {dotted(around)} is {kind}"
+        near = [dotted((*around, name)) for name in nearest(wrong, siblings, 1)]
+        cure = did_you_mean(self._same_name(wrong) or near or self._alike_elsewhere(wrong))
+        listed = ", ".join(siblings) if len(siblings) <= _MOST_LISTED else ""
+        return f"{start}{cure}" + (f" ({dotted(around) or 'a config'} has: {listed})" if listed else "")
 
     def _same_name(self, wrong: str) -> list[str]:
         return [dotted(path) for path in self.all() if path[-1] == wrong][:3]
@@ -107,14 +120,8 @@ class Keys:
         return self._same_name(names[0]) if names else []
 
 
-def _slip(wrong: str, keys: Keys) -> str:
-    """The cure for two common slips of the pen in YAML."""
-    if ":" in wrong:
-        return "; a space is missing after ':'"
-    if "." in wrong and keys.find(wrong.split(".")):
-        inner, last = wrong.rsplit(".", 1)
-        return f"; in a file nest it: {inner.replace('.', ': {')}: {{{last}: …}}{'}' * inner.count('.')}"
-    return ""
+def _types(branches: Sequence[Node]) -> set[str]:
+    return {str(branch.get("type")) for branch in branches}
 
 
 def _phrase(node: Node, keys: Keys) -> str:
@@ -127,8 +134,9 @@ def _phrase(node: Node, keys: Keys) -> str:
         return _number(node, "a whole number" if kind == "integer" else "a number")
     if kind == "array":
         items = keys.phrase(node["items"]) if node.get("items") else "anything"
-        least = f"at least {node['minItems']} item{'s' * (node['minItems'] > 1)}, " if node.get("minItems") else ""
-        return f"a list ({least}each {items})"
+        if least := node.get("minItems"):
+            return f"a list of at least {least} item{'s' * (least > 1)}, each {items}"
+        return "a list of text" if items == "text" else f"a list, each item {items}"
     if kind == "object":
         names = ", ".join(node.get("properties", {}))
         return f"a mapping with keys among {names}" if names else "a mapping"

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,7 @@ def _check_candidates(cells: Any) -> None:
 def _experiment(tree: Tree) -> str:
     if "experiment" not in tree.values:
         for key in tree.values:
-            if near := nearest(key, ["experiment", "extends", "study"], 1):
+            if near := get_close_matches(key, ["experiment", "extends", "study"], n=1, cutoff=0.75):
                 raise mistake(tree.origin((key,)), f"unknown key {key}{did_you_mean(near)}")
         raise mistake(tree.origin(), f"experiment is missing; expected one of {', '.join(sorted(recipes()))}")
     name = tree.values["experiment"]

@@ -34,7 +34,7 @@ def find_config(name: str, folder: Path, origin: Origin | None = None) -> Path:
     near = [str(Path(name).with_name(alike[0]))] if alike else []
     stem = name.removesuffix(".yaml").removesuffix(".yml")
     names = shipped_names()
-    near += nearest(stem, names, 2) or [n for n in names if nearest(stem, [n.rsplit("/")[-1]])][:2]
+    near += nearest(stem, names, 1) or [n for n in names if nearest(stem, [n.rsplit("/")[-1]])][:2]
     cure = did_you_mean(near[:2]) or "; `lab list configs` names the shipped ones"
     raise mistake(origin, f"there is no file and no shipped config {name!r}{cure}")
 

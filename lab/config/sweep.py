@@ -127,7 +127,7 @@ def _grid(tree: Tree, path: KeyPath, given: Mapping[str, Any], keys: Keys, *, st
         if not isinstance(values, list):
             if strict:
                 raise mistake(
-                    place, f"{key} is {quoted(values)}; expected a list of values, such as {_example(values)}"
+                    place, f"{key} is {quoted(values)}; expected a list of values, such as {_example(key, values)}"
                 )
             grid[key] = [Value(key, values, place)]
             continue
@@ -169,7 +169,7 @@ def _as(origin: Origin | None, kind: str) -> Origin:
     return Origin(origin.file, origin.line, "choose" if kind == "choose" else "sweep")
 
 
-def _example(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
+def _example(key: str, value: Any) -> str:
+    if key == "seed":
         return "[0, 1, 2]"
     return f"[{value if isinstance(value, str) else json.dumps(value)}, …]"

@@ -114,8 +114,11 @@ def _near_value(value: Any, path: KeyPath, keys: Keys) -> str:
         return did_you_mean([_YES_AND_NO[value.lower()]])
     if isinstance(value, float) and value.is_integer() and "whole number" in expected:
         return did_you_mean([str(int(value))])
-    if isinstance(value, int | float) and expected.startswith("text"):
+    item_of_list = bool(path) and isinstance(path[-1], int)
+    if expected.startswith("text") and (isinstance(value, int | float) or (value is None and item_of_list)):
         return f"; put it in quotes: '{json.dumps(value)}'"
+    if value is None and expected.startswith("a mapping"):
+        return "; give it a key or remove the line"
     if "a list" in expected and not isinstance(value, list | dict) and value is not None:
         return did_you_mean([f"[{value if isinstance(value, str) else json.dumps(value)}]"])
     number = scalar(value) if isinstance(value, str) else None

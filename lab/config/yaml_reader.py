@@ -98,8 +98,8 @@ def compose(text: str, file: str) -> yaml.Node | None:
         return _Loader(text).get_single_node()
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        character = f"U+{ord(str(error.character)):04X}"
-        raise mistake(_at(file, line), f"the character {character} is not allowed in YAML") from error
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        raise mistake(_at(file, line), f"the character U+{code:04X} is not allowed in YAML") from error
     except yaml.MarkedYAMLError as error:
         place, problem = _explained(error, file)
         raise mistake(place, problem) from error
