@@ -10,10 +10,10 @@ from typing import Literal
 from pydantic import Field
 
 from lab.config.base import ExperimentConfig, Section, presentation
-from lab.errors import UserError
+from lab.errors import LabError, UserError
 from lab.experiment import DataFacts, Estimate, Recipe
 
-BEST_RATE = 0.3
+BEST_RATE = {"plain": 0.3, "fancy": 0.1}
 
 
 class ModelConfig(Section):
@@ -26,7 +26,9 @@ class ToyConfig(ExperimentConfig):
     model: ModelConfig = Field(default_factory=ModelConfig)
     steps: int = 3
     data: str | None = None
+    validated: bool = True
     fails: list[int] = presentation(default_factory=list)
+    fails_at: list[float] = presentation(default_factory=list)
     dies: list[int] = presentation(default_factory=list)
     nap: float = presentation(0.0)
 
@@ -58,10 +60,13 @@ def run(config: ToyConfig, run) -> None:
         run.checkpoint(step, {"place": np.array([place])}, {"random": random.bit_generator.state})
         if config.seed in config.fails:
             raise ValueError(f"seed {config.seed} is\nunlucky")
+        if config.model.rate in config.fails_at:
+            raise LabError(f"rate {config.model.rate} explodes")
         if config.seed in config.dies:
             os.kill(os.getpid(), 9)
-    distance = abs(config.model.rate - BEST_RATE)
-    run.result("walk", "distance", distance, split="validation", n=1, higher_is_better=False, primary=True)
+    if config.validated:
+        distance = abs(config.model.rate - BEST_RATE[config.model.kind])
+        run.result("walk", "distance", distance, split="validation", n=1, higher_is_better=False, primary=True)
     values = place + np.arange(5)
     run.scores("walk", "place", [f"item {i}" for i in range(5)], values)
     run.result("walk", "place", float(values.mean()), n=5, primary=True)
