@@ -91,7 +91,8 @@ def principal_components(points: np.ndarray, dimensions: int) -> np.ndarray:
     found = min(dimensions, *points.shape)
     solver = "covariance_eigh" if points.shape[0] > points.shape[1] else "full"
     coordinates = np.zeros((len(points), dimensions), dtype=np.float32)
-    coordinates[:, :found] = PCA(found, svd_solver=solver).fit_transform(points.astype(np.float64))
+    with np.errstate(invalid="ignore", divide="ignore"):  # shares of a variance that is zero; they are not used
+        coordinates[:, :found] = PCA(found, svd_solver=solver).fit_transform(points.astype(np.float64))
     return coordinates
 
 

@@ -45,7 +45,7 @@ def _kept(
     """Judge the k nearest in `claimed` by their ranks in `true`."""
     n = len(true)
     if len(claimed) != n:
-        raise UserError(f"the original has {n} items but its projection has {len(claimed)}")
+        raise UserError(f"a space and its map must hold the same items, but they have {len(claimed)} and {n}")
     if not 1 <= k < n / 2:
         raise UserError(f"k is {k}: neighbourhoods of {n} items need 1 ≤ k < {n / 2:g}")
     judged = np.arange(n) if items is None else np.asarray(items, dtype=np.int64)

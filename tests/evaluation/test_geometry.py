@@ -76,5 +76,5 @@ def test_neighbourhoods_that_are_too_large_or_empty_are_refused(k):
 
 
 def test_another_number_of_items_is_refused():
-    with pytest.raises(UserError, match="the original has 10 items but its projection has 9"):
+    with pytest.raises(UserError, match="must hold the same items, but they have 10 and 9"):
         continuity(np.eye(10), np.eye(9))
