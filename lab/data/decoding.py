@@ -74,7 +74,7 @@ def _decode(path: Path, encoding: str) -> Iterator[str]:
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     for chunk in _chunks(path):
         if decoder is None:
-            decoder = codecs.getincrementaldecoder(_effective_encoding(chunk, encoding))("strict")
+            decoder = codecs.getincrementaldecoder(_from_mark(chunk, encoding))("strict")
         pending = len(decoder.getstate()[0])
         text = _step(decoder, chunk, False, offset - pending, path, encoding)
         offset += len(chunk)
@@ -85,12 +85,14 @@ def _decode(path: Path, encoding: str) -> Iterator[str]:
         yield newlines.decode(text, final=True)
 
 
-def _effective_encoding(start: bytes, encoding: str) -> str:
-    """The encoding of a byte-order mark where the file has one: with UTF-8 asked for, no other reading is possible."""
+def effective_encoding(path: Path, encoding: str) -> str:
+    """The encoding a file is read in: that of its byte-order mark where UTF-8 is asked for, else the one asked for."""
+    return _from_mark(next(_chunks(path), b""), encoding)
+
+
+def _from_mark(start: bytes, encoding: str) -> str:
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
-        for mark, name in _BOMS:
-            if start.startswith(mark):
-                return name
+        return next((name for mark, name in _BOMS if start.startswith(mark)), encoding)
     return encoding
 
 

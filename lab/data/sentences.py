@@ -61,8 +61,7 @@ def _is_abbreviation(before: str, following: str) -> bool:
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int] | None:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return (start, end) if start < end else None
+    piece = text[start:end]
+    inner = piece.strip()
+    start += len(piece) - len(piece.lstrip())
+    return (start, start + len(inner)) if inner else None

@@ -36,7 +36,7 @@ def read_lines(config: CorpusConfig) -> Iterator[Line]:
     else:
         from lab.data.tables import read_rows
 
-        rows = read_rows(source, config.column, config.subset, config.hub_split)
+        rows = read_rows(source, config)
         lines = (Line(id, text.replace("\0", "")) for id, text in rows)
     return (line for line in lines if line.text and not line.text.isspace())
 
@@ -62,7 +62,7 @@ def describe(config: CorpusConfig) -> DataFacts:
         from lab.data.tables import describe_table
 
         counts, parts = describe_table(source, config)
-    if not any(counts.values()):
+    if counts and not any(counts.values()):
         raise UserError(f"{config.source}: empty, there is no text in it")
     keys = [config.unit, config.encoding, str(config.held_out.fraction), str(config.held_out.seed)]
     return DataFacts(digest(*keys, *parts), counts, _sentence(source, counts))

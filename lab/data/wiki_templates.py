@@ -121,8 +121,8 @@ _FIXED = {
 }
 _KEEP_FIRST = """
     nowrap small smaller small2 midsize large big larger sc smallcaps resize nobold noitalic vanchor linktext angbr
-    keypress center vr abbr tooltip ill val math mvar var em strong code sup sub nastaliq nq pow flag flagcountry nihongo
-    underline overline mono tt railgauge
+    keypress center vr abbr tooltip ill val math mvar var em strong code sup sub nastaliq nq pow flag flagcountry
+    nihongo underline overline mono tt railgauge
 """
 _KEEP_SECOND = ("lang", "rtl-lang", "script", "native name")
 _KEEP_BLOCK = ("quote", "bquote", "cquote", "blockquote", "quotation", "quote box", "poemquote")
