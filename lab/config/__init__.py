@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lab.config.base import ExperimentConfig, MapConfig, ReportConfig, Section, StudyConfig, presentation
+from lab.config.cells import Cell
 from lab.config.experiments import load_recipe, recipes
 from lab.config.new import write_new
 from lab.config.places import Origin
-from lab.config.plan import Cell, StudyPlan, load
+from lab.config.plan import StudyPlan, load
 from lab.config.schema import json_schema
 from lab.config.shipped import ShippedConfig, configs_dir, shipped_configs
 from lab.config.show import show_config, to_yaml

@@ -67,6 +67,10 @@ class Keys:
             paths += [(*above, key), *(self.all(child, (*above, key)) if len(above) < 8 else [])]
         return paths
 
+    def is_free(self, node: Node) -> bool:
+        """Whether a node is a mapping whose keys are the user's own."""
+        return any(branch.get("additionalProperties", False) is not False for branch in self.branches(node))
+
     def counts(self, path: Sequence[str]) -> bool:
         """False for keys that cannot change a number, such as `report`."""
         found = [self.find(path[:length]) or {} for length in range(1, len(path) + 1)]

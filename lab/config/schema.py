@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from lab.errors import LabError
 
 Node = dict[str, Any]
 _REFERENCE = r"\$\{"
+_EXTENDS: Node = {"type": "string", "description": "config to start from: a relative path or the name of a shipped one"}
 
 
 def json_schema(experiments: Sequence[str] | None = None) -> Node:
@@ -47,34 +47,28 @@ def _reference(name: str) -> Node:
 
 def _experiment(name: str, schema: Node) -> dict[str, Node]:
     """The definitions of one experiment: its config file, its sections, and what may be swept or chosen."""
-    keys = Keys(copy.deepcopy(schema))
-    sections = schema.pop("$defs", {})
-    definitions = {f"{name}.{section}": _loose(node, name) for section, node in sections.items()}
-    file = _loose(schema, name)
-    file["properties"] |= {
-        "extends": _EXTENDS,
-        "sweep": _reference(f"{name}.sweep"),
-        "choose": _reference(f"{name}.choose"),
-    }
+    keys = Keys(schema)
     paths = [path for path in keys.all() if keys.counts(path) and path != ("experiment",)]
-    values = {".".join(path): _loose(_inlined(keys.find(path) or {}), name) for path in paths}
-    free = [
-        path
-        for path in paths
-        if any(
-            "additionalProperties" in b and b["additionalProperties"] is not False
-            for b in keys.branches(keys.find(path) or {})
-        )
-    ]
-    return {name: file} | definitions | _axes(name, values, [".".join(path) for path in free])
+    nodes = {".".join(path): keys.find(path) or {} for path in paths}
+    file = _loose({word: value for word, value in schema.items() if word != "$defs"}, name)
+    axes = {word: _reference(f"{name}.{word}") for word in ("sweep", "choose")}
+    file["properties"] |= {"extends": _EXTENDS} | axes
+    return {
+        name: file,
+        **{f"{name}.{section}": _loose(node, name) for section, node in schema.get("$defs", {}).items()},
+        **{f"{name}:{key}": _loose(node, name) for key, node in nodes.items()},
+        **_axes(name, list(nodes), [key for key, node in nodes.items() if keys.is_free(node)]),
+    }
 
 
-def _axes(name: str, values: dict[str, Node], free: Sequence[str]) -> dict[str, Node]:
-    listed = {key: {"type": "array", "minItems": 1, "items": node} for key, node in values.items()}
-    single = {key: {"anyOf": [node, listed[key]]} for key, node in values.items()}
-    patterns: Node = {"patternProperties": {f"^{key.replace('.', '[.]')}[.]": {} for key in free}} if free else {}
-    cell = {"type": "object", "properties": single, "additionalProperties": False} | patterns
-    grid = {"type": "object", "properties": listed, "additionalProperties": False} | patterns
+def _axes(name: str, keys: Sequence[str], free: Sequence[str]) -> dict[str, Node]:
+    """What `sweep:` and `choose:` may hold; `free`: mappings whose own keys are the user's."""
+    lists = {key: {"type": "array", "minItems": 1, "items": _reference(f"{name}:{key}")} for key in keys}
+    either = {key: {"anyOf": [_reference(f"{name}:{key}"), lists[key]]} for key in keys}
+    closed: Node = {"type": "object", "additionalProperties": False}
+    if free:
+        closed["patternProperties"] = {f"^{key.replace('.', '[.]')}[.]": {} for key in free}
+    grid, cell = closed | {"properties": lists}, closed | {"properties": either}
     return {
         f"{name}.sweep": {
             "description": "runs over all combinations of these values, or a list of cells",
@@ -88,34 +82,22 @@ def _axes(name: str, values: dict[str, Node], free: Sequence[str]) -> dict[str, 
 
 
 def _study(forms: Sequence[str]) -> dict[str, Node]:
+    """The definitions of a study file; a `sweep` of its entries may be that of any experiment."""
     schema = StudyConfig.model_json_schema()
-    sections = schema.pop("$defs", {})
-    file = _loose(schema, "study")
-    one_of = [_reference(name) for name in forms]
+    file = _loose({word: value for word, value in schema.items() if word != "$defs"}, "study")
     config = {
         "description": "name of a shipped config, path of a file, or a config written out",
-        "anyOf": [{"type": "string"}, *one_of],
+        "anyOf": [{"type": "string"}, *map(_reference, forms)],
     }
+    axes = {word: {"anyOf": [_reference(f"{form}.{word}") for form in forms]} for word in ("sweep", "choose")}
     entry = {
         "type": "object",
         "required": ["config"],
         "additionalProperties": False,
-        "properties": {
-            "config": config,
-            "sweep": {"anyOf": [_reference(f"{name}.sweep") for name in forms] or [{}]},
-            "choose": {"anyOf": [_reference(f"{name}.choose") for name in forms] or [{}]},
-        },
+        "properties": {"config": config} | axes,
     }
     file["properties"] |= {"extends": _EXTENDS, "study": {"type": "array", "minItems": 1, "items": entry}}
-    return {"study": file} | {f"study.{name}": _loose(node, "study") for name, node in sections.items()}
-
-
-_EXTENDS: Node = {"type": "string", "description": "config to start from: a relative path or the name of a shipped one"}
-
-
-def _inlined(node: Node) -> Node:
-    """A node of a sweep, which may be a reference to a section."""
-    return copy.deepcopy(node)
+    return {"study": file} | {f"study.{name}": _loose(node, "study") for name, node in schema["$defs"].items()}
 
 
 def _loose(node: Any, name: str) -> Any:
@@ -131,7 +113,7 @@ def _loose(node: Any, name: str) -> Any:
         elif word == "$ref":
             loose[word] = f"#/definitions/{name}.{value.rsplit('/', 1)[-1]}"
         elif word not in ("required", "title", "identity"):
-            loose[word] = _loose(value, name) if word not in ("default", "enum", "const") else value
+            loose[word] = value if word in ("default", "enum", "const") else _loose(value, name)
     return _or_reference(loose)
 
 

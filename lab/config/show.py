@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lab.config.cells import Cell
 from lab.config.places import Origin, display
-from lab.config.plan import Cell, StudyPlan
+from lab.config.plan import StudyPlan
 from lab.config.yaml_reader import scalar
 
 _COMMENT_COLUMN = 44
