@@ -81,10 +81,8 @@ def print_evaluation(target: str, similarity: list[str] | None, analogies: list[
     sections = [result for result in results if "label" in result.details]
     if sections:
         print(f"\n{_section_table(sections)}")
-    print("\nCoverage: the share of items whose words all have a vector. Plain metrics count the others as similarity 0")
-        "\nCoverage: the share of items whose words all have a vector. Plain metrics count the others as similarity 0,"
-    )
-    print("or as wrong; metrics that end in _skipped leave them out.")
+    print("\nCoverage: the share of items whose words all have a vector. Plain metrics count the others as")
+    print("similarity 0, or as wrong; metrics that end in _skipped leave them out.")
 
 
 def _test_row(result: WordResult) -> tuple[Any, ...]:
