@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -66,7 +67,9 @@ def run(
         launch = _Launch(schedule, record if plan.is_study else None, display, rerun, on_event)
         launch.go(jobs)
     if schedule.open:
-        raise KeyboardInterrupt(_how_to_go_on(schedule, plan, config, overrides, jobs))
+        line = _how_to_go_on(schedule, plan, config, overrides, jobs)
+        print(line, file=sys.stderr)  # the one that pressed Ctrl-C sees it, whatever catches what is raised
+        raise KeyboardInterrupt(line)
     return _result(plan, schedule, record)
 
 
