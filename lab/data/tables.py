@@ -155,8 +155,8 @@ def _one_line_errors(where: str, hub: str | None, path: Path | None = None, enco
         raise
     except Exception as error:
         cause = error.__cause__ or error
-        if path is not None and isinstance(cause, UnicodeDecodeError):
-            count_lines(path, encoding)  # raises the error that names the byte
+        if path is not None and isinstance(cause, UnicodeDecodeError | EOFError):
+            count_lines(path, encoding)  # says it better: which byte, or that the file is cut short
         said = re.sub(r"\s+", " ", str(cause)).strip()[:200] or type(cause).__name__
         if hub is not None:
             said = f"cannot be read from the hub ({said}); check the name and the network, or give a local path"

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from lab.config.base import Section
 
@@ -21,6 +21,14 @@ class PhrasesConfig(Section):
     threshold: float = Field(10.0, description="higher: fewer phrases; between -1 and 1 for npmi")
     min_count: Annotated[int, Field(ge=1)] = Field(5, description="words and pairs seen less often are never joined")
     passes: Annotated[int, Field(ge=1, le=4)] = Field(1, description="2: phrases of up to four words")
+
+    @model_validator(mode="after")
+    def _threshold_fits(self) -> PhrasesConfig:
+        if self.scoring == "npmi" and not -1 <= self.threshold <= 1:
+            raise ValueError("threshold between -1 and 1 for scoring npmi, such as 0.5")
+        if self.scoring == "default" and self.threshold <= 0:
+            raise ValueError("threshold above 0 for scoring default, such as 10")
+        return self
 
 
 class TokenizerConfig(Section):

@@ -70,7 +70,7 @@ def load_similarity(name: str | Path) -> SimilarityTest:
     """A packaged similarity set, or a file of two words and a score a line.
 
     Columns are parted by tabs, commas, semicolons or spaces; lines that begin with `#` are comments. A header is seen
-    by its having no number; the score is the column that a header calls by one of its usual names (SimLex-999,
+    by its having no number, or a usual name for the scores; the score is the column of that name (SimLex-999,
     WordSim-353, MEN and their like), else the first number after the words. Raises `UserError` with file and line.
     """
     path = _find(name, "similarity")
@@ -79,13 +79,12 @@ def load_similarity(name: str | Path) -> SimilarityTest:
         raise UserError(f"{path}: no word pairs in it")
     delimiter = _delimiter(rows[-1][1])
     table = [(number, _cells(line, delimiter)) for number, line in rows]
-    column = 2
-    if not any(_is_number(cell) for cell in table[0][1][2:]):
-        header = [cell.lower() for cell in table[0][1]]
-        column = next((header.index(usual) for usual in _SCORE_COLUMNS if usual in header[2:]), 0)
+    column = 0
+    header = [cell.lower() for cell in table[0][1]]
+    called = [at for at, cell in enumerate(header) if at >= 2 and cell in _SCORE_COLUMNS]
+    if called or not any(_is_number(cell) for cell in header[2:]):
         table = table[1:]
-    elif not _is_number(table[0][1][2]):
-        column = next(at for at, cell in enumerate(table[0][1]) if at > 2 and _is_number(cell))
+        column = min(called, key=lambda at: _SCORE_COLUMNS.index(header[at]), default=0)
     pairs = [_pair(path, number, cells, column) for number, cells in table]
     if not pairs:
         raise UserError(f"{path}: no word pairs in it")
