@@ -172,4 +172,5 @@ recipe = Recipe(
     plan=plan,
     run=run,
     estimate=estimate,
+    deterministic=True,
 )

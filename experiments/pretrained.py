@@ -94,4 +94,5 @@ recipe = Recipe(
     plan=plan,
     run=run,
     estimate=estimate,
+    deterministic=True,
 )

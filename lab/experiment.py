@@ -58,6 +58,7 @@ class Recipe:
     `run(config, run)`: trains, embeds and evaluates, and leaves all of it in `run`, a `RunWriter`.
     `estimate(config)`: a short probe, for `--dry-run`; None where a recipe cannot say.
     `load_encoder(run)`: for the verbs that need a model.
+    `deterministic`: the seed changes nothing, so one run says all and needs no others to be compared with.
     """
 
     name: str
@@ -68,3 +69,4 @@ class Recipe:
     run: Callable[[Any, RunWriter], None]
     estimate: Callable[[Any], Estimate] | None = None
     load_encoder: Callable[[Run], Encoder] | None = None
+    deterministic: bool = False
