@@ -42,6 +42,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     finally:
         if temporary.exists():
             remove(temporary)
+    prune(folder)
+
+
+def prune(folder: Path) -> None:
+    """Delete all but the last two; also needed where a kill came between writing one and deleting another."""
     for older in _folders(folder)[KEPT:]:
         remove(older)
 

@@ -19,7 +19,7 @@ class Journal:
         self.path = path
         with clearly(path):
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
-        if length is not None:
+        if length is not None and length < os.fstat(self._file).st_size:
             os.ftruncate(self._file, length)
         self.length = os.lseek(self._file, 0, os.SEEK_END)
 

@@ -20,9 +20,9 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappi
     from safetensors.numpy import save_file
 
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    about = json.dumps(dict(metadata or {}), default=to_json)
-    with whole(path) as temporary:
-        save_file(arrays, temporary, metadata={"format_version": str(FORMAT_VERSION), "metadata": about})
+    about = {"format_version": FORMAT_VERSION, "metadata": dict(metadata or {})}
+    with whole(path) as temporary:  # one key, as several are written in an order that changes from time to time
+        save_file(arrays, temporary, metadata={"lab": json.dumps(about, default=to_json)})
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -42,9 +42,9 @@ def _read(path: Path, arrays: bool = True) -> tuple[dict[str, np.ndarray], dict[
         raise UserError(f"{path} does not exist")
     try:
         with safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-            check_format(about.get("format_version", "1"), path)
+            about = json.loads((file.metadata() or {}).get("lab", "{}"))
+            check_format(about.get("format_version", 1), path)
             tensors = {name: file.get_tensor(name) for name in (file.keys() if arrays else ())}
-            return tensors, json.loads(about.get("metadata", "{}"))
+            return tensors, about.get("metadata", {})
     except SafetensorError as error:
         raise LabError(f"{path} is damaged: {error}") from None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import LabError
 from lab.runs import interrupt, provenance, seeds
 from lab.runs.artifacts import Artifacts, number
-from lab.runs.checkpoints import Checkpoint, load_latest, save_checkpoint
+from lab.runs.checkpoints import Checkpoint, load_latest, prune, save_checkpoint
 from lab.runs.files import (
     FORMAT_VERSION,
     NewerFormat,
@@ -229,6 +229,7 @@ def open_run(
         if checkpoint:
             info |= _going_on(before, info, checkpoint)
             remove_leftovers(path)
+            prune(path / "checkpoints")
         else:
             remove(path)
         try:
