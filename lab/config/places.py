@@ -64,14 +64,14 @@ class Tree:
     def with_value(self, path: Sequence[str], value: Any, origin: Origin) -> Tree:
         """The same with one value set; mappings on the way are made, and what stood there is replaced whole."""
         values = inner = dict(self.values)
-        for part in path[:-1]:
-            inner[part] = dict(inner[part]) if isinstance(inner.get(part), dict) else {}
-            inner = inner[part]
-        inner[path[-1]] = value
         place = tuple(path)
         origins = {p: o for p, o in self.origins.items() if p[: len(place)] != place}
-        for length in range(1, len(place)):
-            origins.setdefault(place[:length], origin)
+        for depth, part in enumerate(path[:-1], start=1):
+            if not isinstance(inner.get(part), dict):
+                inner[part] = {}
+                origins[place[:depth]] = origin
+            inner[part] = inner = dict(inner[part])
+        inner[path[-1]] = value
         return Tree(values, origins | {place: origin})
 
 
