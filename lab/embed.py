@@ -27,12 +27,11 @@ def embed_items(model: str, data: str, column: str | None = None) -> tuple[Embed
     from lab.data.text import read_lines
     from lab.embeddings.space import EmbeddingSpace
 
-    encoder = find_encoder(model)
     lines = list(read_lines(CorpusConfig(source=data, column=column, unit="sentence")))
     if not lines:
         raise UserError(f"{data}: holds no text to embed")
     texts = [line.text.strip() for line in lines]
-    vectors = encoder.encode(texts)
+    vectors = find_encoder(model).encode(texts)
     known = ~np.isnan(vectors).any(axis=1)
     if not known.any():
         raise UserError(f"{data}: none of the {len(lines):,} items can be embedded by {model} (no known word in any)")
