@@ -11,9 +11,9 @@ import yaml
 
 from lab.config.places import did_you_mean, display
 from lab.config.resolve import shipped_file
-from lab.config.shipped import configs_dir, shipped_names
+from lab.config.shipped import configs_dir, shipped_like
 from lab.config.yaml_reader import compose
-from lab.errors import ConfigError, UserError, nearest
+from lab.errors import ConfigError, UserError
 
 
 def write_new(name: str, destination: str | Path | None = None) -> Path:
@@ -24,10 +24,8 @@ def write_new(name: str, destination: str | Path | None = None) -> Path:
     unknown name, `UserError` where the file exists or cannot be written.
     """
     if (source := shipped_file(name)) is None:
-        near = nearest(name, shipped_names(), 2)
-        raise ConfigError(
-            f"there is no shipped config {name!r}{did_you_mean(near)} (`lab list configs` names them all)"
-        )
+        cure = did_you_mean(shipped_like(name))
+        raise ConfigError(f"there is no shipped config {name!r}{cure} (`lab list configs` names them all)")
     target = Path(destination).expanduser() if destination else Path()
     if target.is_dir():
         target /= source.name

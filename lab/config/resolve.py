@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config.places import COMMAND_LINE, Origin, Tree, did_you_mean, display, merge, mistake, quoted
-from lab.config.shipped import configs_dir, shipped_names
+from lab.config.shipped import configs_dir, shipped_like, shipped_names
 from lab.config.yaml_reader import read_file, read_value
 from lab.errors import nearest
 
@@ -32,10 +32,7 @@ def find_config(name: str, folder: Path, origin: Origin | None = None) -> Path:
     beside = [f.name for f in sorted(path.parent.glob("*.y*ml"))] if _exists(path.parent) else []
     alike = nearest(path.name, beside, 1)
     near = [str(Path(name).with_name(alike[0]))] if alike else []
-    stem = name.removesuffix(".yaml").removesuffix(".yml")
-    names = shipped_names()
-    near += nearest(stem, names, 1) or [n for n in names if nearest(stem, [n.rsplit("/")[-1]])][:2]
-    cure = did_you_mean(near[:2]) or "; `lab list configs` names the shipped ones"
+    cure = did_you_mean([*near, *shipped_like(name)][:2]) or "; `lab list configs` names the shipped ones"
     raise mistake(origin, f"there is no file and no shipped config {name!r}{cure}")
 
 

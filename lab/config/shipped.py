@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import LabError
+from lab.errors import LabError, nearest
 
 _MINUTES = {"second": 1 / 60, "minute": 1.0, "hour": 60.0}
 
@@ -35,6 +35,13 @@ def shipped_names() -> list[str]:
     """`word2vec/skipgram`, …, sorted."""
     folder = configs_dir()
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
+def shipped_like(name: str) -> list[str]:
+    """The shipped configs whose name, or its last part, is most like a wrong one."""
+    names = shipped_names()
+    stem = name.removesuffix(".yaml").removesuffix(".yml")
+    return nearest(stem, names, 1) or [full for full in names if nearest(stem, [full.rsplit("/", 1)[-1]])][:2]
 
 
 def shipped_configs() -> list[ShippedConfig]:

@@ -169,7 +169,7 @@ YAML = [
     Bad("a list for a key", ["config.yaml:2: ", "a key is a list or mapping"], HEAD + "? [a]\n: 1\n"),
     Bad("billion laughs", ["config.yaml:", "more than 100,000 values is no config"],
         HEAD + "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))),
-    Bad("thousands of brackets", ["config.yaml: nested too deeply"], HEAD + "name: " + "[" * 5000),
+    Bad("thousands of brackets", ["config.yaml: nested too deeply"], HEAD + "name: " + "[" * 1000),
 ]  # fmt: skip
 
 EXTENDS = [
@@ -363,3 +363,20 @@ def test_one_line_says_what_where_and_the_cure(bad, written):
     assert message.startswith(bad.says[0])
     for part in bad.says[1:]:
         assert part in message
+
+
+@pytest.mark.parametrize(
+    "bad", [case for case in CASES if not any(o.startswith("-") for o in case.values[0].overrides)]
+)
+def test_the_command_ends_with_code_2_before_any_training(bad, written, home, capfd):
+    from lab.cli import main
+
+    written(bad)
+    with pytest.raises(SystemExit) as end:
+        main(["run", bad.source, *bad.overrides])
+    output = capfd.readouterr()
+    assert end.value.code == 2
+    assert output.out == ""
+    assert output.err.startswith(f"lab: {bad.says[0]}")
+    assert output.err.count("\n") == 1
+    assert not (home / "runs").exists()
