@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
             arguments = ["--help"]
         sys.exit(app(arguments, prog_name="lab", standalone_mode=False) or 0)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        sys.exit(130)  # whatever was interrupted has said how to go on
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -232,8 +232,6 @@ def _explain(error: Exception) -> tuple[str, int]:
     if hasattr(error, "format_message"):  # a usage error; typer may carry its own copy of click, so no class is named
         where = getattr(getattr(error, "ctx", None), "command_path", "lab")
         return f"{error.format_message()} (see: {where} --help)", 2
-    if type(error).__name__ == "Abort":
-        return "interrupted", 130
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         where = f" ({error.filename})" if error.filename else ""
         return f"the disk is full{where}: free some space and start again; what was finished is kept", 1

@@ -56,8 +56,8 @@ def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
         print(f"\n{_results_table(outcome)}\n")
         print(f"Run {outcome.id}: {os.path.relpath(outcome.path)}")
         print("Next:")
-        for words in (("show", outcome.id), ("report", outcome.id)):
-            print(f"  {command(*words)}")
+        for verb in ("show", "report"):
+            print(f"  {command(verb, outcome.id)}")
         return
     from lab.report.comparison import compare
 
@@ -90,7 +90,7 @@ def _results_table(run: Run) -> str:
         return "(no results)"
     chosen = results[results["primary"].astype(bool)]
     chosen = results.head(12) if chosen.empty else chosen
-    rows = [(r.evaluation, r.metric, r.split, f"{r.value:.4f}", int(r.n)) for r in chosen.itertuples()]
+    rows = [(r["evaluation"], r["metric"], r["split"], f"{r['value']:.4f}", r["n"]) for r in chosen.to_dict("records")]
     return columns(rows, ("evaluation", "metric", "split", "value", "n"))
 
 

@@ -66,7 +66,6 @@ def test_a_mistake_is_one_line_and_exit_code_two(words, expected, capsys, home):
         (LabError("ours"), 1, "ours"),
         (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 1, "the disk is full (runs/x)"),
         (ZeroDivisionError("division by zero"), 1, "bug in lab; --debug"),
-        (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
 def test_what_goes_wrong_inside_is_one_line_too(error, code, expected, capsys, monkeypatch):
@@ -77,6 +76,16 @@ def test_what_goes_wrong_inside_is_one_line_too(error, code, expected, capsys, m
     found, _, err = run_cli(capsys, "list", "configs")
     assert (found, err.count("\n")) == (code, 1)
     assert expected in err
+
+
+def test_ctrl_c_is_no_error_to_explain(capsys, monkeypatch):
+    def fail(what: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lab.terminal.print_listing", fail)
+    code, _, err = run_cli(capsys, "list", "configs")
+    assert code == 130
+    assert "bug" not in err
 
 
 def test_debug_shows_the_traceback(monkeypatch):
