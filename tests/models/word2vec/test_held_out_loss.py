@@ -100,9 +100,10 @@ def gensim_tree(vocabulary):
 
 
 @pytest.mark.parametrize("options", FOUR, ids=NAMES)
-def test_loss_falls_in_training_from_that_of_an_untrained_model(options, vocabulary, held_out):
-    options = dataclasses.replace(options, learning_rate=0.05, epochs=6)
-    engine, text = GensimEngine(), made_up_text(1500, seed=4)
+def test_loss_falls_in_training_from_that_of_an_untrained_model(options, held_out):
+    options = dataclasses.replace(options, learning_rate=0.05, epochs=6, batch_words=500)
+    engine, text = GensimEngine(), made_up_text(1000, seed=4)
+    vocabulary = engine.build(text, options)
     pairs = drawn(held_out, vocabulary, options)
     state = engine.start(vocabulary, options, seed=1)
     losses = [pair_losses(pairs, state.input_vectors, state.output_vectors)]
@@ -112,8 +113,8 @@ def test_loss_falls_in_training_from_that_of_an_untrained_model(options, vocabul
         state = engine.train_epoch(state, text)
         losses.append(pair_losses(pairs, state.input_vectors, state.output_vectors))
     means = [loss.mean() for loss in losses]
-    assert means == sorted(means, reverse=True)
-    assert means[-1] < 0.93 * means[0]
+    assert means[-1] < means[1] < 0.92 * means[0]
+    assert np.diff(means).max() < 0.05
 
 
 def test_chunks_change_nothing(monkeypatch, held_out, vocabulary):
