@@ -93,15 +93,14 @@ def _canonical(section: Section) -> str:
 
 
 def _sentences(lines: Iterable[Line], documents: bool, tokenizer: TokenizerConfig) -> Iterator[tuple[str, list[str]]]:
-    """Tokenised sentences with their ids, `line#number`."""
+    """Tokenised sentences with their ids, `line#number`; what a long one is cut into is `line#number/piece`."""
     tokens_of = make_tokenizer(tokenizer)
     for line in lines:
-        number = 0
-        for sentence in split_sentences(line.text) if documents else (line.text,):
+        for number, sentence in enumerate(split_sentences(line.text) if documents else (line.text,)):
             tokens = tokens_of(sentence)
             for start in range(0, len(tokens), MAX_TOKENS):
-                yield f"{line.id}#{number}", tokens[start : start + MAX_TOKENS]
-                number += 1
+                piece = f"/{start // MAX_TOKENS}" if start else ""
+                yield f"{line.id}#{number}{piece}", tokens[start : start + MAX_TOKENS]
 
 
 class _Writer:
