@@ -127,7 +127,11 @@ class Run:
 
         wanted = {"evaluation": evaluation, "metric": metric, "split": split}
         frames, available = [], []
-        for path in self._files("scores", ".parquet"):
+        files = self._files("scores", ".parquet")
+        if evaluation and metric and split:  # one file, which goes by their names
+            name = ".".join(map(file_name, (evaluation, metric, split)))
+            files = [path for path in files if path.name == f"{name}.parquet"] or files
+        for path in files:
             frame = read_parquet(path).to_pandas()
             about = {column: str(frame[column].iloc[0]) for column in wanted}
             available.append(" ".join(about.values()))
