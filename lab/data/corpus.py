@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -149,11 +150,17 @@ def _read(written: _Writer) -> Sentences:
 
 
 def _learn_phrases(sentences: Sentences, config: PhrasesConfig) -> PhraseTable:
+    """Every pair of neighbours that scores above the threshold (gensim's own export misses pairs of phrases)."""
     from gensim.models.phrases import Phrases
 
     model = Phrases(sentences, min_count=config.min_count, threshold=config.threshold, scoring=config.scoring)
-    table: PhraseTable = model.export_phrases()
-    return table
+    scores: dict[str, float | None] = {}
+    for tokens in sentences:
+        for first, second in pairwise(tokens):
+            phrase = f"{first}_{second}"
+            if phrase not in scores and model.vocab.get(phrase, 0) >= config.min_count:
+                scores[phrase] = model.score_candidate(first, second, [])[1]
+    return {phrase: float(score) for phrase, score in scores.items() if score is not None}
 
 
 def _rewrite(path: Path, table: PhraseTable) -> int:
