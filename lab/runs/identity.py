@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from os import PathLike, fspath
 from pathlib import Path
@@ -56,8 +56,6 @@ def differing(section: BaseModel, default: BaseModel | None = None) -> dict[str,
             continue
         if isinstance(value, BaseModel) and isinstance(usual, BaseModel) and type(value) is type(usual):
             value = differing(value, usual)
-            if not value:  # they differ in presentation only
-                continue
         counted[name] = value
     return counted
 
@@ -65,23 +63,29 @@ def differing(section: BaseModel, default: BaseModel | None = None) -> dict[str,
 @lru_cache
 def source_hash(recipe: Recipe) -> str:
     """A hash of the source that a run's numbers come from: the arithmetic parts of `lab` and the recipe's own file."""
+    return _digest([_lab_source(), *map(_source, _recipe_files(recipe))], 16)
+
+
+@cache
+def _lab_source() -> list[str]:
     package = Path(__file__).parents[1]
     files = sorted(path for part in ARITHMETIC for path in (package / part).rglob("*.py"))
-    digest = blake2b(digest_size=16)
-    for path in [*files, package / "runs" / "seeds.py", *_recipe_files(recipe)]:
-        content = path.read_bytes().replace(b"\r\n", b"\n")
-        digest.update(f"{path.name} {len(content)} ".encode() + content)
-    return digest.hexdigest()
+    return [_source(path) for path in [*files, package / "runs" / "seeds.py"]]
+
+
+def _source(path: Path) -> str:
+    content = path.read_bytes().replace(b"\r\n", b"\n")
+    return f"{path.name} {blake2b(content, digest_size=16).hexdigest()}"
+
+
+def _what(recipe: Recipe, config: BaseModel) -> dict[str, Any]:
+    return {"experiment": recipe.name, "version": recipe.version, "config": differing(config)}
 
 
 def _recipe_files(recipe: Recipe) -> list[Path]:
     names = {recipe.config.__module__, getattr(recipe.run, "__module__", "")}
     found = {getattr(sys.modules.get(name), "__file__", None) for name in names}
     return sorted(Path(file) for file in found if file)  # a recipe typed into a notebook has none
-
-
-def _what(recipe: Recipe, config: BaseModel) -> dict[str, Any]:
-    return {"experiment": recipe.name, "version": recipe.version, "config": differing(config)}
 
 
 def _digest(obj: Any, size: int) -> str:

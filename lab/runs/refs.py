@@ -86,7 +86,7 @@ def _in_study(text: str) -> Run:
     name, _, rest = text.partition(":")
     study = load_study(name)
     cells = study.cells
-    for condition in re.split(r",(?=[\w.-]+=)", rest) if rest.strip() else []:
+    for condition in re.split(r",(?=\s*[\w.-]+\s*=)", rest) if rest.strip() else []:
         key, equals, value = (part.strip() for part in condition.partition("="))
         if not equals:
             raise UserError(f"{text!r}: expected {name}:key=value,…, not {condition!r}")
