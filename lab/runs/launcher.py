@@ -6,8 +6,8 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,7 @@ class _Launch:
     display: Progress
     rerun: bool
     on_event: OnEvent | None
+    threads: int = 1
 
     def go(self, jobs: int) -> None:
         """Do all that is open, until nothing is or Ctrl-C is pressed."""
@@ -89,6 +90,7 @@ class _Launch:
         self.display.begin(self.schedule.total, self.schedule.done)
         for notice in [*changed_data(self.schedule.open), *_stale(self.schedule)]:
             self.display.say(notice)
+        self.threads = max(1, threads.cores() // max(1, min(jobs, self.schedule.total - self.schedule.done)))
         try:
             with interrupt.catching(self.display.stopping):
                 if jobs == 1:
@@ -107,7 +109,7 @@ class _Launch:
             job = self.schedule.take()
             if job is not None:
                 self._started(job)
-                self._ended(job, do(job, on_event=partial(self._event, job), **self._how(job, 1)))
+                self._ended(job, do(job, on_event=partial(self._event, job), **self._how(job)))
             elif not self._wait_for_others():
                 return
 
@@ -116,22 +118,20 @@ class _Launch:
             while True:
                 while not (pool.full or interrupt.asked()) and (job := self.schedule.take()):
                     self._started(job)
-                    pool.start(job, self._how(job, min(jobs, self.schedule.total)))
+                    pool.start(job, self._how(job))
                 if pool.busy:
                     if ended := pool.listen(self._event):
                         self._ended(*ended)
                 elif interrupt.asked() or not self._wait_for_others():
                     return
 
-    def _how(self, job: Job, at_once: int) -> dict[str, Any]:
+    def _how(self, job: Job) -> dict[str, Any]:
         """How a run is to be done. One that stopped halfway keeps its threads, else it could not go on."""
-        share = max(1, threads.cores() // at_once)
-        try:
+        kept = self.threads
+        with suppress(LabError):  # there is no such run yet
             before = Run(job.path)
-            share = share if before.status == "finished" else before.info["threads"]
-        except LabError:
-            pass
-        return {"study": self.record.name if self.record else None, "threads_used": share, "rerun": self.rerun}
+            kept = kept if before.status == "finished" else before.info["threads"]
+        return {"study": self.record.name if self.record else None, "threads_used": kept, "rerun": self.rerun}
 
     def _wait_for_others(self) -> bool:
         """Wait a moment where other processes are at work on runs of ours; False where there are none."""
@@ -153,8 +153,10 @@ class _Launch:
     def _ended(self, job: Job, outcome: Outcome) -> None:
         if outcome.status == "interrupted":
             interrupt.ask()
+        if self.record:
+            outcome = replace(outcome, exception=None)  # its traceback would keep the run's data in memory
         self.schedule.settle(job, outcome)
-        self.display.ended(job, outcome)
+        self.display.ended(job, outcome, self.schedule.done, self.schedule.total)
         self._save()
 
     def _save(self) -> None:

@@ -87,13 +87,13 @@ class Planner:
 
     def job(self, cell: Cell, label: str, changes: Mapping[str, Any] | None = None) -> Job:
         """The run of one cell, under changed values where given."""
-        words = [label, describe_values(changes) if changes else "", f"seed {cell.config.seed}"]
-        words = ", ".join(word for word in words if word)
+        words = f"{label}, {describe_values(changes)}" if changes else label
         if changes:
-            cell = cell.with_values(dict(changes))
+            cell = cell.with_values(changes)
         recipe = self._recipe(cell.experiment)
         facts = self._facts_of(recipe, cell, label)
-        return Job(run_id(recipe, cell.config, facts.fingerprint), cell, recipe, facts, words)
+        id_ = run_id(recipe, cell.config, facts.fingerprint)
+        return Job(id_, cell, recipe, facts, f"{words}, seed {cell.config.seed}")
 
     def _plan_row(self, row: PlannedRow) -> None:
         first = row.cells[0]

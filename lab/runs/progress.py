@@ -99,12 +99,16 @@ class Progress:
         else:
             self._moved(job, event)
 
-    def ended(self, job: Job, outcome: Outcome) -> None:
-        """A run ended, well or not."""
+    def ended(self, job: Job, outcome: Outcome, done: int, total: int) -> None:
+        """A run ended, well or not; `done` of `total` are finished now, those of other processes included."""
         self.views.pop(job.id, None)
-        self.done += outcome.status == "finished"
+        self.done, self.total = done, total
         self.failed += outcome.status == "failed"
-        how = {"finished": f"finished in {duration(outcome.seconds)}", "failed": f"failed: {outcome.error}"}
+        how = {
+            "finished": f"finished in {duration(outcome.seconds)}",
+            "failed": f"failed: {outcome.error}",
+            "busy": "another process is doing it",
+        }
         self._print(f"{self._name(job)}: {how.get(outcome.status, outcome.status)} ({self._count()})")
 
     def waiting(self, jobs: Sequence[Job]) -> None:

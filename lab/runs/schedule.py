@@ -29,7 +29,8 @@ class Schedule:
         self.jobs: dict[str, Job] = {}
         self.outcomes: dict[str, Outcome] = {}
         self._planner = planner
-        self._redo_before = now() if rerun else ""
+        self._began = now()
+        self._rerun = rerun
         self._ready: deque[Job] = deque()
         self._elsewhere: deque[Job] = deque()
         self._running: set[str] = set()
@@ -60,8 +61,8 @@ class Schedule:
             job = (self._ready or self._elsewhere).popleft()
             if is_locked(job.path):
                 self._elsewhere.append(job)
-            elif self.is_finished(job):
-                self.settle(job, Outcome("finished"))
+            elif outcome := self._found(job):
+                self.settle(job, outcome)
             else:
                 self._running.add(job.id)
                 self._advance_all()
@@ -82,20 +83,26 @@ class Schedule:
             self.outcomes[job.id] = outcome
         self._advance_all()
 
-    def is_finished(self, job: Job) -> bool:
-        """Whether a run need not be done: it is finished and, where runs are to be done again, that was since."""
+    def _found(self, job: Job) -> Outcome | None:
+        """What became of a run already; None where it is to be done.
+
+        One that failed is done again, and on request one that is finished, unless another process did that since.
+        """
         try:
             run = Run(job.path)
         except LabError:  # there is none, or it is damaged: doing it says which
-            return False
-        return run.status == "finished" and (run.info.get("finished") or "") >= self._redo_before
+            return None
+        since = (run.info.get("finished") or "") >= self._began
+        if run.status == "finished" and (since or not self._rerun):
+            return Outcome("finished")
+        return Outcome("failed", run.error) if run.status == "failed" and since else None
 
     def _add(self, job: Job | None) -> None:
         if job is None or job.id in self.jobs:
             return
         self.jobs[job.id] = job
-        if self.is_finished(job):
-            self.outcomes[job.id] = Outcome("finished")
+        if outcome := self._found(job):
+            self.outcomes[job.id] = outcome
         else:
             self._ready.append(job)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from lab.errors import LabError
 from lab.runs import home
@@ -121,7 +121,7 @@ class StudyRecord:
             if cell.run_id is not None:
                 run = self._load(cell)
                 if run is not None:
-                    cell.status, cell.error = run.status, run.error
+                    cell.status, cell.error = cast(Status, run.status), run.error
                 elif cell.status != "failed":  # a run can fail before it has a folder; else it was deleted
                     cell.status = "planned"
 
@@ -129,7 +129,7 @@ class StudyRecord:
         """Write `study.json` into the study's folder, whole or not at all."""
         self.path.mkdir(parents=True, exist_ok=True)
         kept = {"name": self.name, "config": self.config, "report": self.report}
-        cells = [asdict(cell) for cell in self.cells]
+        cells = [vars(cell) for cell in self.cells]
         write_json(self.path / FILE, {"format_version": FORMAT_VERSION, **kept, "cells": cells})
         return self.path / FILE
 

@@ -13,6 +13,7 @@ from lab.errors import LabError, UserError
 from lab.runs import interrupt, threads
 from lab.runs.catalogue import all_runs
 from lab.runs.locks import run_lock
+from lab.runs.provenance import now
 from lab.runs.refs import load_study
 from lab.runs.run import Run
 from lab.runs.study import StudyError
@@ -142,30 +143,51 @@ def statuses() -> list[str]:
     return [cell["status"] for cell in json.loads(Path("studies/walks/study.json").read_text())["cells"]]
 
 
-def test_what_another_process_is_doing_is_left_to_it(toy, capsys):
-    first = lab.run({"experiment": "toy"}, quiet=True)
-    change(first, status="interrupted")
-    held = run_lock(first.path)
-    held.acquire()
+@pytest.fixture
+def other_process(toy, capsys):
+    """Stands for another process: holds the lock of seed 0's run until we wait for it, then leaves it as it is told."""
+    run = lab.run({"experiment": "toy"}, quiet=True)
+    change(run, status="running", finished=None)
+    watchers = []
 
-    def other_process():
-        while "waiting for another process" not in shown():
-            time.sleep(0.02)
-        change(first, status="finished")
-        held.release()
+    def leaves(**info) -> list[str]:
+        held, texts = run_lock(run.path), []
+        held.acquire()
 
-    texts = []
+        def watch() -> None:
+            while "waiting for another process" not in "".join(texts):
+                texts.append(capsys.readouterr().out)
+                time.sleep(0.02)
+            change(run, **info)
+            held.release()
 
-    def shown() -> str:
-        texts.append(capsys.readouterr().out)
-        return "".join(texts)
+        watchers.append(threading.Thread(target=watch))
+        watchers[0].start()
+        return texts
 
-    watcher = threading.Thread(target=other_process)
-    watcher.start()
+    yield leaves
+    watchers[0].join()
+
+
+def test_what_another_process_is_doing_is_left_to_it(toy, other_process, capsys):
+    texts = other_process(status="finished", finished=now())
     done = lab.run(study())
-    watcher.join()
     assert [cell.status for cell in done.cells] == ["finished"] * 3
-    assert [note[0] for note in toy.notes_of("begin")] == ["0", "1", "2"], "seed 0 was begun before, by `first`"
+    assert [note[0] for note in toy.notes_of("begin")] == ["0", "1", "2"], "seed 0 only by the other"
+    assert "(2 of 3 done)" in "".join([*texts, capsys.readouterr().out])
+
+
+def test_what_failed_in_another_process_is_not_tried_again_here(toy, other_process):
+    other_process(status="failed", error="ValueError: there", finished="9999-01-01T00:00:00.000Z")
+    with pytest.raises(StudyError, match="2 of 3 seeds, 1 failed: ValueError: there"):
+        lab.run(study())
+    assert [note[0] for note in toy.notes_of("begin")] == ["0", "1", "2"]
+
+
+def test_what_another_process_gave_up_is_taken_over(toy, other_process):
+    other_process(status="interrupted")
+    assert lab.run(study()).rows()[0].summary == "3 seeds"
+    assert [note[0] for note in toy.notes_of("begin")] == ["0", "1", "2", "0"]
 
 
 # --- changed data and source

@@ -68,7 +68,7 @@ def tell_everything(display: Progress) -> None:
     display.event(JOB, {"run": JOB.id, "event": "log", "text": "only for the log"})
     display.waiting([JOB])
     display.waiting([JOB])
-    display.ended(JOB, Outcome("failed", "ValueError: [bold]x", 65.0))
+    display.ended(JOB, Outcome("failed", "ValueError: [bold]x", 65.0), 1, 3)
     display.close()
 
 
