@@ -9,8 +9,9 @@ from lab.config.new import write_new
 from lab.config.places import Origin
 from lab.config.plan import StudyPlan, load
 from lab.config.schema import json_schema
-from lab.config.shipped import ShippedConfig, configs_dir, shipped_configs
-from lab.config.show import show_config, to_yaml
+from lab.config.shipped import ShippedConfig, configs_dir, shipped_configs, shipped_names
+from lab.config.show import show_config
+from lab.config.yaml_writer import from_yaml, to_yaml
 
 __all__ = [
     "Cell",
@@ -23,12 +24,14 @@ __all__ = [
     "StudyConfig",
     "StudyPlan",
     "configs_dir",
+    "from_yaml",
     "json_schema",
     "load",
     "load_recipe",
     "presentation",
     "recipes",
     "shipped_configs",
+    "shipped_names",
     "show_config",
     "to_yaml",
     "write_new",

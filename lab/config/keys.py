@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,15 +17,20 @@ _MOST_LISTED = 16
 
 @lru_cache(maxsize=64)
 def keys_of(model: type[BaseModel]) -> Keys:
-    """The keys of a config class (made once a class)."""
-    return Keys(model.model_json_schema())
+    """The keys of a config class (made once a class, and not before a first look)."""
+    return Keys(model.model_json_schema)
 
 
 class Keys:
     """Look-ups in a JSON Schema by dotted path."""
 
-    def __init__(self, schema: Node):
-        self.schema = schema
+    def __init__(self, make_schema: Callable[[], Node]):
+        self._make_schema = make_schema
+
+    @cached_property
+    def schema(self) -> Node:
+        """The JSON Schema of the class."""
+        return self._make_schema()
 
     def branches(self, node: Node) -> list[Node]:
         """A node as the alternatives it allows, references followed."""

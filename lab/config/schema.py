@@ -47,7 +47,7 @@ def _reference(name: str) -> Node:
 
 def _experiment(name: str, schema: Node) -> dict[str, Node]:
     """The definitions of one experiment: its config file, its sections, and what may be swept or chosen."""
-    keys = Keys(schema)
+    keys = Keys(lambda: schema)
     paths = [path for path in keys.all() if keys.counts(path) and path != ("experiment",)]
     nodes = {".".join(path): keys.find(path) or {} for path in paths}
     file = _loose({word: value for word, value in schema.items() if word != "$defs"}, name)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from lab.config.cells import Cell
 from lab.config.places import Origin, display
 from lab.config.plan import StudyPlan
-from lab.config.yaml_reader import scalar
+from lab.config.yaml_writer import inline, lines_of
 
 _COMMENT_COLUMN = 44
 _WIDEST_COLUMN = 80
@@ -36,18 +33,13 @@ def show_config(plan: StudyPlan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_yaml(values: Mapping[str, Any]) -> str:
-    """Plain YAML of JSON types; `lab.config.load` reads back exactly the same values."""
-    return "".join(f"{line}\n" for line, _ in _lines(values, ()))
-
-
 def _cell_lines(cells: Sequence[Cell]) -> list[str]:
     first, origins = cells[0], cells[0].origins
-    swept = {key: list(dict.fromkeys(_inline(c.row[key]) for c in cells)) for key in first.row}
+    swept = {key: list(dict.fromkeys(inline(c.row[key]) for c in cells)) for key in first.row}
     seeds = list(dict.fromkeys(str(cell.config.seed) for cell in cells))
     swept |= {"seed": seeds} if len(seeds) > 1 else {}
     texts, notes = [], []
-    for text, key in _lines(first.values, ()):
+    for text, key in lines_of(first.values):
         texts.append(text)
         notes.append(_note(key, origins, swept, first) if key else "")
     column = min(_WIDEST_COLUMN, max([_COMMENT_COLUMN, *(len(t) + 2 for t in texts if len(t) < _WIDEST_COLUMN)]))
@@ -59,37 +51,5 @@ def _note(key: str, origins: Mapping[str, Origin], swept: Mapping[str, Sequence[
     if len(values := swept.get(key, ())) > 1:
         note += f": {', '.join(values)}"
     if key in cell.choices:
-        note += f"; chosen on validation data from {_inline(cell.choices[key])}"
+        note += f"; chosen on validation data from {inline(cell.choices[key])}"
     return note
-
-
-def _lines(values: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Lines of YAML, with the dotted key of those that end in a value."""
-    for key, value in values.items():
-        start = f"{'  ' * len(above)}{_scalar(key)}:"
-        if isinstance(value, dict) and value:
-            yield start, ""
-            yield from _lines(value, (*above, key))
-        else:
-            yield f"{start} {_inline(value)}", ".".join((*above, key))
-
-
-def _inline(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_inline, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{_scalar(k)}: {_inline(v)}' for k, v in value.items())}}}"
-    return _scalar(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _scalar(text: str) -> str:
-    """Text as a scalar that reads back as the same text: bare where that is safe, else in double quotes."""
-    if "${" in text:
-        text = re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", text)
-    safe = re.fullmatch(r"[^\W]([\w ./-]*[\w./-])?", text) and scalar(text) == text
-    return text if safe and text.isprintable() else _in_quotes(text)
-
-
-def _in_quotes(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'

@@ -86,13 +86,13 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved config."""
-        import yaml
+        from lab.config import from_yaml
 
         text = (self.path / "config.yaml").read_text(encoding="utf-8")
         first = text.partition("\n")[0]
         if first.startswith("# format_version:"):
             check_format(first.rpartition(":")[2].strip(), self.path / "config.yaml")
-        return yaml.safe_load(text)
+        return from_yaml(text, str(self.path / "config.yaml"))
 
     # --- numbers
 

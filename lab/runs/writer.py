@@ -339,10 +339,9 @@ def _going_on(before: Mapping[str, Any], info: Mapping[str, Any], checkpoint: Ch
 
 
 def _config_yaml(values: Mapping[str, Any]) -> str:
-    import yaml
+    from lab.config import to_yaml
 
-    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=120)
-    return f"# format_version: {FORMAT_VERSION}\n{text}"
+    return f"# format_version: {FORMAT_VERSION}\n{to_yaml(values)}"
 
 
 def _one_line(error: BaseException) -> str:

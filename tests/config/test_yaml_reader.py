@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.config import to_yaml
+from lab.config import from_yaml, load, to_yaml
 from lab.config.yaml_reader import read_text, read_value, scalar
 
 NUMBERS = [
@@ -100,6 +100,13 @@ values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dic
 def test_what_is_written_reads_back(mapping):
     read = read_text(to_yaml(mapping), "a.yaml").values
     assert json.dumps(read) == json.dumps(mapping)
+
+
+@given(st.lists(st.text(st.sampled_from("\\\\${}ab'\""), max_size=8)))
+def test_dollars_and_backslashes_are_no_references_when_they_come_back(words):
+    values = {"experiment": "word2vec", "report": {"words": words}}
+    assert from_yaml(to_yaml(values)) == values
+    assert load(read_text(to_yaml(values), "a.yaml").values).cells[0].config.report.words == words
 
 
 @given(st.text(st.characters(exclude_characters="[{\"'")))
