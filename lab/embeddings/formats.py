@@ -135,7 +135,7 @@ def _write_npz(space: EmbeddingSpace, path: Path) -> None:
 def _write_gensim(space: EmbeddingSpace, path: Path) -> None:
     from gensim.models import KeyedVectors
 
-    keyed = KeyedVectors(space.dim, count=len(space))
+    keyed = KeyedVectors(space.dim)
     keyed.add_vectors(list(space.ids), space.vectors)
     counts = space.metadata.get("count")
     if counts is not None and counts.dtype.kind in "iu":

@@ -22,7 +22,7 @@ from lab.errors import UserError
 
 LONGEST_WORD = 10_000  # bytes; what is longer is no word but a sign of a wrong format
 _FASTTEXT_BINARY = bytes([0xBA, 0x16, 0x4F, 0x2F])
-_WHITE = re.compile(r"[ \t\n\r\x0b\x0c]")
+_UNWRITABLE = re.compile(r"[\x00-\x20]")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 
@@ -170,9 +170,9 @@ def _read_binary(path: Path, file: BinaryIO, rows: int, dimensions: int, positio
 
 
 def _is_text(start: bytes) -> bool:
-    """Whether rows after a header are text: no control characters, and the first ends in a number."""
+    """Whether rows after a header are text: no control characters, and a number after the first word."""
     first = start.split(b"\n", 1)[0].split()
-    return not _CONTROL.search(start[:4096]) and bool(first) and _is_number(first[-1])
+    return not _CONTROL.search(start[:4096]) and any(map(_is_number, first[1:]))
 
 
 def _refuse_other_formats(path: Path, start: bytes) -> None:
@@ -219,11 +219,11 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 def _encoded(space: EmbeddingSpace, path: Path) -> list[bytes]:
     """The ids as UTF-8, if a format that ends a word at a space can hold them."""
-    wrong = np.array([not item or bool(_WHITE.search(item)) or not _has_utf8(item) for item in space.ids])
+    wrong = np.array([not item or bool(_UNWRITABLE.search(item)) or not _has_utf8(item) for item in space.ids])
     if wrong.any():
         raise UserError(
-            f"{path}: {offenders(space.ids, wrong)} an id that this format cannot hold (empty, with spaces or line "
-            "breaks, or no valid Unicode); use parquet or npz"
+            f"{path}: {offenders(space.ids, wrong)} an id that this format cannot hold (empty, with spaces or control "
+            "characters, or no valid Unicode); use parquet or npz"
         )
     return [item.encode("utf-8") for item in space.ids]
 
