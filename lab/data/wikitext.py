@@ -95,7 +95,7 @@ _BREAK = re.compile(r"<br\b[^<>]*>", re.IGNORECASE)
 
 def _drop_asides(text: str) -> str:
     """Markup without comments, references and everything else that no sentence goes through."""
-    text = _COMMENT.sub("", text)
+    text = _COMMENT.sub("", text.replace(_START, "").replace(_END, ""))
     text = _NOWIKI.sub(lambda match: re.sub(r"[^\w\s]", lambda mark: f"&#{ord(mark[0])};", match[1]), text)
     text = _EMPTY_ASIDE.sub("", text)
     text = _ASIDE.sub("", text)
@@ -138,12 +138,13 @@ def _drop_bracketed(text: str) -> str:
     return "".join([*kept, text[position:]])
 
 
-# Links are carried through the cleaning between two private characters, so that their places are known at the end.
-_START, _END = "\ue000", "\ue001"
+# Links are carried through the cleaning between two characters that no text holds (not even as an entity, which
+# `html.unescape` drops), so that their places are known at the end.
+_START, _END = "\ufdd0", "\ufdd1"
 _LINK = re.compile(r"\[\[([^\[\]|\n]*)(?:\|((?:(?!\]\]|\[\[).)*))?\]\]([a-z]*)")
 _URL = r"(?:https?:|ftp:|news:|irc:|mailto:|)//[^\s\]<>\"]+|mailto:[^\s\]]+"
 _EXTERNAL = re.compile(rf"\[(?:{_URL})\s*([^\]\n]*)\]")
-_BARE_URL = re.compile(r"\bhttps?://[^\s<>\"\ue000\ue001]+")
+_BARE_URL = re.compile(r"\bhttps?://[^\s<>\"\ufdd0\ufdd1]+")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _SWITCH = re.compile(r"__[A-Z]+__")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u2060\ufeff\x00-\x08\x0e-\x1f]")
