@@ -91,8 +91,9 @@ def protocol(table: Table) -> str:
     by += ", and by seed where seeds match" if 0 < len(matched) < len(varied) else ""
     pairs = count(len(table.pairs), "pair")
     return (
-        f"{line}; differences paired {by}, Holm-adjusted over {pairs} at {as_given(table.alpha)}; the smallest difference that "
-        f"matters is {as_given(table.margin)}; bold: the best and every row that cannot be told from it."
+        f"{line}; differences paired {by}, Holm-adjusted over {pairs} at {as_given(table.alpha)}; the smallest "
+        f"difference that matters is {as_given(table.margin)}; "
+        "bold: the best and every row that cannot be told from it."
     )
 
 

@@ -54,12 +54,16 @@ def pair_cells(pair: Pair) -> list[str]:
 
 def plain_text(comparison: Comparison) -> str:
     """The answer, and every table in columns; a star marks what Markdown and HTML have in bold."""
-    blocks = [comparison.answer]
+    blocks = [_printable(comparison.answer)]
     for table in comparison.tables:
         rows = [[f"{'*' if row.best else ' '} {first}", *rest] for row, (first, *rest) in _rows(table)]
         about = _about(table, "* the best", "bold: the best")
-        blocks.append("\n".join([table.title, _columns([["  row", *head_of(table)[1:]], *rows]), *about]))
-    return "\n\n".join([*blocks, *_more(comparison)])
+        blocks.append(
+            "\n".join(
+                [_printable(table.title), _columns([["  row", *head_of(table)[1:]], *rows]), *map(_printable, about)]
+            )
+        )
+    return "\n\n".join([*blocks, *map(_printable, _more(comparison))])
 
 
 def markdown(comparison: Comparison) -> str:
@@ -115,9 +119,14 @@ def _bold(best: bool, cells: list[str], mark: str) -> list[str]:
 
 def _in_markdown(text: str) -> str:
     """The text as it would be read: nothing in it is HTML, emphasis, code, a link or a column's edge."""
-    text = escape(" ".join(text.split()), quote=False)
+    text = escape(_printable(" ".join(text.split())), quote=False)
     text = re.sub(r"([\\`*~|]|(?<!\w)_|_(?!\w)|\](?=[(\[:]))", r"\\\1", text)
     return re.sub(r"^(?=[#>=+]|- )", r"\\", text)
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which could command a terminal or turn the direction of a line."""
+    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def _pipes(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -133,7 +142,7 @@ def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:
-    """Columns two spaces apart; control characters in labels do not reach the terminal."""
-    cleaned = [["".join(c if c.isprintable() else "�" for c in cell) for cell in row] for row in rows]
+    """Columns two spaces apart."""
+    cleaned = [[_printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cleaned, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cleaned)
