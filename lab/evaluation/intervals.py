@@ -15,7 +15,7 @@ The half-width of the interval joins the parts, each under its own Student t:
 With Z normal, P(Z² <= u) is concave in u; by Jensen's inequality such an interval covers at least 1 - α whatever the
 mix of the parts, and exactly 1 - α where there is one part only. The two obvious alternatives do not hold their level:
 `docs/statistics.md` gives the false-positive rates of `tests/evaluation/null_simulation.py` (at α = .05 the
-Satterthwaite approximation reaches .075 with three seeds, a crossed bootstrap .27).
+Satterthwaite approximation reaches .082 with three seeds, a crossed bootstrap .28).
 """
 
 from __future__ import annotations
