@@ -128,6 +128,7 @@ class RunWriter(Artifacts):
             "warnings": self.warnings,
             "default_embedding": self.default_embedding,
             "seconds": self._elapsed(),
+            "counts": self._info["data"]["counts"],
         }
         save_checkpoint(self.path / "checkpoints", Checkpoint(step, dict(tensors), dict(state), kept))
         self.check_interrupt()
@@ -144,6 +145,7 @@ class RunWriter(Artifacts):
         self.warnings = kept.get("warnings", [])
         self.default_embedding = kept.get("default_embedding")
         self._seconds = kept.get("seconds", 0.0)
+        self._info["data"]["counts"] |= kept.get("counts", {})
         write_atomic(self.path / "config.yaml", _config_yaml(values))
         self._write_info("running")
         self._metrics = Journal(self.path / "metrics.jsonl", kept.get("metrics_bytes", 0))
@@ -153,6 +155,8 @@ class RunWriter(Artifacts):
         if reason:
             self._log.append(f"{provenance.now()} starts over: {reason}")
             self._event("start_over", reason=reason)
+        if checkpoint:
+            self._log.append(f"{provenance.now()} goes on after step {checkpoint.step}")
         self._event("start", step=checkpoint.step if checkpoint else None)
 
     def _end(self, status: str, error: str | None = None) -> None:

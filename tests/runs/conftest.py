@@ -32,17 +32,21 @@ class Toy:
         path.write_text(yaml.safe_dump({"experiment": "toy", **keys}))
         return path
 
-    def start(self, *arguments: str, **more: object) -> subprocess.Popen:
-        """Start the command `lab` in a process group of its own."""
-        command = [sys.executable, "-P", "-m", "lab", *arguments]
+    def start(self, *command: str) -> subprocess.Popen:
+        """Start Python in a process group of its own; `command`: a file or `-m` and a module, and arguments."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-        return subprocess.Popen(command, **pipes, env=os.environ | {"PYTHONPATH": str(self.folder)}, **more)
+        environment = os.environ | {"PYTHONPATH": str(self.folder)}
+        return subprocess.Popen([sys.executable, "-P", *command], **pipes, env=environment)
 
-    def lab(self, *arguments: str) -> tuple[int, str, str]:
-        """Run the command `lab` to its end: exit code, standard output, standard error."""
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
+    def launch(self, *arguments: str) -> subprocess.Popen:
+        """Start what `lab run` does, without the table and report at its end."""
+        return self.start(str(Path(__file__).with_name("launch.py")), *arguments)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch) -> None:
+    """A test cannot see whether files were flushed to the disk, only how long that takes."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.fixture

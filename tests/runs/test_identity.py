@@ -87,7 +87,7 @@ def shuffled(value: Any, random: Any) -> Any:
     return [shuffled(item, random) for item in value] if isinstance(value, list) else value
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(JSON, st.randoms(use_true_random=False))
 def test_canonical_json_knows_no_order_of_keys_and_loses_nothing(value, random):
     text = canonical_json(value)
@@ -95,7 +95,7 @@ def test_canonical_json_knows_no_order_of_keys_and_loses_nothing(value, random):
     assert json.loads(text) == value
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(JSON, JSON)
 def test_canonical_json_tells_different_values_apart(one, other):
     assert (canonical_json(one) == canonical_json(other)) == (repr(sorted_keys(one)) == repr(sorted_keys(other)))
@@ -124,14 +124,14 @@ def what_counts(config: ToyConfig) -> str:
     return repr(values)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(configs, configs)
 def test_two_runs_are_the_same_exactly_where_everything_that_counts_is(one, other):
     assert (run_id(RECIPE, one, "data") == run_id(RECIPE, other, "data")) == (what_counts(one) == what_counts(other))
     assert (config_hash(RECIPE, one) == config_hash(RECIPE, other)) == (what_counts(one) == what_counts(other))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(configs, st.randoms(use_true_random=False))
 def test_the_order_in_which_keys_are_written_does_not_matter(config, random):
     written = shuffled(config.model_dump(), random)

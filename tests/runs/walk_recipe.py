@@ -52,6 +52,7 @@ def walk(config, run) -> None:
         place, start = checkpoint.tensors["place"], checkpoint.step
     else:
         run.stage("start")
+        run.count(tokens=448_211)
         run.split("test", ids)
         run.embeddings(EmbeddingSpace(ids, np.ones((4, 3))), "item.untrained")
     for step in range(start + 1, config.steps + 1):
@@ -100,13 +101,15 @@ def content(path: Path) -> dict[str, object]:
             records = [json.loads(line) for line in file.read_text().splitlines()]
             found[name] = [{key: value for key, value in record.items() if key != "time"} for record in records]
         elif name == "log.txt":
-            found[name] = [line.partition("Z ")[2] for line in file.read_text().splitlines()]
+            lines = [line.partition("Z ")[2] for line in file.read_text().splitlines()]
+            found[name] = [line for line in lines if not line.startswith("goes on after step")]
         elif file.suffix == ".json" and name == "run.json":
             info = json.loads(file.read_text())
             found[name] = {key: info[key] for key in ("status", "error", "default_embedding", "warnings", "data")}
         elif file.name == "state.json":
             state = json.loads(file.read_text())
-            del state["writer"]["seconds"], state["writer"]["metrics_bytes"]
+            for key in ("seconds", "metrics_bytes", "log_bytes"):
+                del state["writer"][key]
             found[name] = state
         else:
             found[name] = file.read_bytes()
@@ -166,7 +169,7 @@ def full_disk(disk: Path) -> None:
     """Do a run on a small disk filled up to `spare` bytes, for many `spare`; what is left must be of use."""
     os.environ["LAB_HOME"] = str(disk)
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
-    for spare in range(0, 200_000, 4096):
+    for spare in range(0, 200_000, 3 * 4096):
         ballast = disk / "ballast"
         ballast.write_bytes(b"x" * (free - spare))
         outcome, left = "finished", []
