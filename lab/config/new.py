@@ -26,7 +26,7 @@ def write_new(name: str, destination: str | Path | None = None) -> Path:
     if (source := shipped_file(name)) is None:
         cure = did_you_mean(shipped_like(name))
         raise ConfigError(f"there is no shipped config {name!r}{cure} (`lab list configs` names them all)")
-    target = Path(destination).expanduser() if destination else Path()
+    target = Path(os.path.expanduser(destination)) if destination else Path()
     if target.is_dir():
         target /= source.name
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ def find_config(name: str, folder: Path, origin: Origin | None = None) -> Path:
     A shipped config is called `word2vec/skipgram`, with or without `.yaml`; its last part alone is enough where that
     is unique or names a study. Raises `ConfigError`, placed at `origin`, which lists the nearest names.
     """
-    path = folder / Path(name).expanduser()
+    path = folder / os.path.expanduser(name)
     if _exists(path) and not path.is_dir():
         return path
     if shipped := shipped_file(name):
