@@ -78,6 +78,8 @@ def run(config: PretrainedConfig, run: RunWriter) -> None:
 
     run.stage("read the vectors")
     space = vectors_from(config.vectors.source, config.vectors.ids)
+    if "kind" in space.metadata:  # of a token table only the words are tested, searched and drawn
+        space = space.subset((space.metadata["kind"] == "word").to_numpy())
     run.log(f"{len(space):,} vectors of {space.dim} dimensions")
     run.stage("word tests")
     tests = config.evaluate
