@@ -12,7 +12,7 @@ import numpy as np
 
 from lab.atomic import replacing
 from lab.embeddings.space import EmbeddingSpace
-from lab.embeddings.text_formats import pickle_refusal, read_text_or_binary, write_binary, write_text
+from lab.embeddings.text_formats import refusal_of_pickle, read_text_or_binary, write_binary, write_text
 from lab.errors import UserError, nearest
 
 PICKLES = (".kv", ".model", ".pkl", ".pickle", ".joblib")
@@ -32,7 +32,7 @@ def read_vectors(path: str | Path, ids_file: str | Path | None = None) -> Embedd
     if ids_file is not None and path.suffix != ".npy":
         raise UserError(f"{path}: a file of ids is for .npy; this format holds its ids itself")
     if path.suffix in PICKLES:
-        raise UserError(pickle_refusal(path))
+        raise UserError(refusal_of_pickle(path))
     if path.suffix == ".parquet":
         return EmbeddingSpace.load(path)
     if path.suffix == ".npz":

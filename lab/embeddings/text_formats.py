@@ -181,10 +181,10 @@ def _refuse_other_formats(path: Path, start: bytes) -> None:
     if start.startswith(b"PK"):
         raise UserError(f"{path}: a zip archive; unpack it and give a file in it")
     if start.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
-        raise UserError(pickle_refusal(path))
+        raise UserError(refusal_of_pickle(path))
 
 
-def pickle_refusal(path: Path) -> str:
+def refusal_of_pickle(path: Path) -> str:
     """Say why a pickle is not read, and the one line of gensim that converts it."""
     loads = "Word2Vec.load({!r}).wv" if path.suffix == ".model" else "KeyedVectors.load({!r})"
     line = f"{loads.format(path.name)}.save_word2vec_format({path.stem + '.txt'!r})"

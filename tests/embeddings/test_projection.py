@@ -48,6 +48,7 @@ def test_a_umap_map_keeps_neighbourhoods(digits, map_of_digits):
     assert map_of_digits.trustworthiness > by_pca.trustworthiness + 0.05
 
 
+@pytest.mark.slow  # compiles the search that the lab spares itself
 def test_a_umap_map_is_as_good_as_that_of_approximate_neighbours(digits, map_of_digits):
     """umap-learn finding the neighbours itself is the oracle."""
     import umap
