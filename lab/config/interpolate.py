@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,19 +23,29 @@ def interpolate(tree: Tree, model: type[BaseModel]) -> Tree:
     if not places:
         return tree
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
     known = _laid_over(defaults(model), tree.values)
+    for path in places:  # the grammar of each alone, so that a slip is told at its own place
+        with _told(tree, path, known):
+            OmegaConf.create([value_at(tree.values, path)])
+    container = OmegaConf.create(known)
     values = copy.deepcopy(tree.values)
     for path in places:
-        text = value_at(tree.values, path)
-        try:
-            OmegaConf.create([text])  # its grammar alone, so that a slip is told at its own place
-            value_at(values, path[:-1])[path[-1]] = _resolved(OmegaConf.create(known), path)
-        except (OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
-            problem = _explained(error, known)
-            raise mistake(tree.origin(path), f"{dotted(path)}: {text!r} {problem}") from error
+        with _told(tree, path, known):
+            value_at(values, path[:-1])[path[-1]] = _resolved(container, path)
     return Tree(values, tree.origins)
+
+
+@contextmanager
+def _told(tree: Tree, path: KeyPath, known: dict[str, Any]) -> Iterator[None]:
+    """OmegaConf's errors as ours, placed at the reference."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except (OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
+        text = value_at(tree.values, path)
+        raise mistake(tree.origin(path), f"{dotted(path)}: {text!r} {_explained(error, known)}") from error
 
 
 def defaults(model: type[BaseModel]) -> dict[str, Any]:

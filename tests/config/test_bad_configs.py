@@ -167,7 +167,7 @@ YAML = [
     Bad("two documents", ["config.yaml:2: ", "a second document starts"], HEAD + "---\nseed: 1\n"),
     Bad("alias of itself", ["config.yaml:2: ", "an alias contains itself"], HEAD + "report: &r {words: [*r]}\n"),
     Bad("a list for a key", ["config.yaml:2: ", "a key is a list or mapping"], HEAD + "? [a]\n: 1\n"),
-    Bad("billion laughs", ["config.yaml:", "more than 100,000 values is no config"],
+    Bad("billion laughs", ["config.yaml:", "more than 20,000 values is no config"],
         HEAD + "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))),
     Bad("thousands of brackets", ["config.yaml: nested too deeply"], HEAD + "name: " + "[" * 1000),
 ]  # fmt: skip
@@ -310,6 +310,8 @@ REFERENCES = [
     Bad("circle of two", ["config.yaml:2: ", "refers to itself in a circle"],
         HEAD + "name: ${data.source}\ndata: {source: '${name}'}\n"),
     Bad("open brace", ["config.yaml:2: ", "is not a reference; expected ${section.key}"], HEAD + "name: a${seed\n"),
+    Bad("open brace after a good one", ["config.yaml:3: ", "'a${seed' is not a reference"],
+        HEAD + "name: x${seed}\nreport: {title: 'a${seed'}\n"),
     Bad("unknown resolver", ["config.yaml:2: ", "names a resolver that does not exist"], HEAD + "name: ${nope:1}\n"),
     Bad("unset variable", ["config.yaml:2: ", "NO_SUCH_VARIABLE"], HEAD + "name: ${oc.env:NO_SUCH_VARIABLE}\n"),
     Bad("on the command line", ["command line: name: '${sed}' refers to sed", "mean seed?"],

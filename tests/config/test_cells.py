@@ -191,7 +191,7 @@ axes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(axes)
 def test_a_grid_is_every_combination_once(sweep):
     found = cells(sweep=sweep)
@@ -209,7 +209,7 @@ def test_a_grid_is_every_combination_once(sweep):
     assert row_order == sorted(row_order, key=row_order.index), "the seeds of a row follow one another"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(axes.filter(bool), min_size=1, max_size=3))
 def test_explicit_cells_are_the_sum_of_their_grids(grids):
     each = [{json.dumps(cell.values) for cell in cells(sweep=grid)} for grid in grids]

@@ -54,7 +54,7 @@ def assert_plan_or_line(found):
         assert found.cells
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(TEXTS), st.data())
 def test_a_file_with_slips_of_the_pen(text, data):
     for _ in range(data.draw(st.integers(1, 3))):
@@ -66,7 +66,7 @@ def test_a_file_with_slips_of_the_pen(text, data):
     assert_plan_or_line(outcome("config.yaml"))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.binary(max_size=60))
 def test_a_file_of_any_bytes(data):
     with open("config.yaml", "wb") as file:
@@ -85,7 +85,7 @@ LEAVES = st.sampled_from([
 VALUES = st.recursive(LEAVES, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(KEYS), v, max_size=3))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4), st.booleans())
 def test_any_mapping(mapping, complete):
     assert_plan_or_line(outcome(mapping | ({"experiment": "word2vec"} if complete else {})))
@@ -99,13 +99,13 @@ OVERRIDES = st.tuples(
 ).map("".join)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(OVERRIDES, min_size=1, max_size=3), st.sampled_from(["word2vec/cbow", "quickstart"]))
 def test_any_overrides(overrides, name):
     assert_plan_or_line(outcome(name, overrides))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.text(max_size=300)
     | st.sampled_from(["a" * 5000, "\0", "/", "~", "~nobody", "~0", "..", "*", "word2vec/", "studies"])
