@@ -47,7 +47,7 @@ class Comparison:
     @property
     def settle(self) -> list[str]:
         """What would settle what is still open, a sentence a table."""
-        return [table.settle for table in self.tables if table.settle]
+        return list(dict.fromkeys(table.settle for table in self.tables if table.settle))
 
     @property
     def pairs(self) -> list[Pair]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.evaluation.significance import FEWEST_SEEDS
 from lab.report.numbers import as_given, plain, sentence, spoken, spoken_label, with_interval
-from lab.report.text import count, listing, short
+from lab.report.text import count, listing
 
 if TYPE_CHECKING:
     from lab.report.comparison_tables import Pair, Table, TableRow
@@ -47,24 +48,29 @@ def seen_from(row: TableRow, pair: Pair) -> Gap:
 
 def titles(tests: Sequence[Test]) -> list[str]:
     """A heading for each table of one metric; where there are several, each is headed by what differs."""
-    parts: dict[str, list[str]] = {
-        "context": [test.context for test in tests],
-        "n": [count(test.n, "test item") for test in tests],
-        "fingerprint": [f"test set {test.fingerprint[:8]}" if test.fingerprint else "" for test in tests],
-        "items": [f"items {test.items[:4]}" if test.items else "no scores per item" for test in tests],
-        "protocol": [short(test.protocol, 120) for test in tests],
-        "direction": ["higher is better" if test.higher_is_better else "lower is better" for test in tests],
-    }
-    if len(set(parts["n"])) > 1 or len(set(parts["fingerprint"])) > 1:
-        del parts["items"]  # other items follow from these
-    differing = [values for values in parts.values() if len(set(values)) > 1]
+    pieces = [_pieces(test) for test in tests]
+    shared = set(pieces[0]).intersection(*pieces) if pieces else set()
+    apart = [[piece for piece in own if piece not in shared] for own in pieces]
+    test_sets = [f"test set {test.fingerprint[:8]}" if test.fingerprint else "unnamed test set" for test in tests]
+    for digests in (test_sets, [f"items {test.items[:4]}" for test in tests]):
+        texts = ["; ".join(own) for own in apart]
+        for own, text, digest in zip(apart, texts, digests, strict=True):
+            alike = {other for other, its_text in zip(digests, texts, strict=True) if its_text == text}
+            own += [digest] if len(alike) > 1 else []
     headings = []
-    for place, test in enumerate(tests):
+    for test, own in zip(tests, apart, strict=True):
         title = f"{sentence(spoken(test.evaluation))} {spoken(test.metric)}"
         title += "" if test.split in ("test", "none") else f" on {test.split} data"
-        apart = "; ".join(values[place] for values in differing if values[place])
-        headings.append(f"{title} ({apart})" if apart else title)
+        headings.append(f"{title} ({'; '.join(own)})" if own else title)
     return [f"{t} #{n}" if headings.count(t) > 1 else t for n, t in enumerate(headings, start=1)]
+
+
+def _pieces(test: Test) -> list[str]:
+    """What can be said of how and on what a metric was measured."""
+    scores = "" if test.items else "no scores per item"
+    direction = "higher is better" if test.higher_is_better else "lower is better"
+    pieces = [test.context, count(test.n, "test item"), scores, direction, *re.split("[,;] ", test.protocol)]
+    return [piece for piece in pieces if piece]
 
 
 def protocol(table: Table) -> str:

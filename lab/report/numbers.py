@@ -22,7 +22,7 @@ _MOST_DECIMALS = 6
 def spoken(name: str) -> str:
     """An evaluation's or metric's name as people write it: `wordsim353` → `WordSim-353`."""
     if name.endswith(_SKIPPED):
-        return f"{spoken(name.removesuffix(_SKIPPED))} (missing words skipped)"
+        return f"{spoken(name.removesuffix(_SKIPPED))}, missing words skipped"
     return _NAMES.get(name, name.replace("_", " "))
 
 

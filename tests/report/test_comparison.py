@@ -185,6 +185,17 @@ class TestWhatSharesATable:
         assert headed in tables[1].title
         assert len({table.title for table in tables}) == 2
 
+    def test_only_what_differs_is_in_the_heading(self, workshop):
+        told = "loss of predicting a word from {}, {} predictions; lower is better"
+        rows = {
+            "a": seeds_of(workshop, 0.3, "a", protocol=told.format("its window", "6,611")),
+            "b": seeds_of(workshop, 0.3, "b", protocol=told.format("one neighbour", "32,856"), test_fingerprint="t2"),
+        }
+        assert [table.title for table in compare(workshop.study("losses", rows)).tables] == [
+            "WordSim-353 Spearman (loss of predicting a word from its window; 6,611 predictions)",
+            "WordSim-353 Spearman (loss of predicting a word from one neighbour; 32,856 predictions)",
+        ]
+
     def test_items_are_matched_by_id_not_by_place(self, workshop):
         values = 0.4 * np.random.default_rng(0).standard_normal(ITEMS)
         runs = []

@@ -37,7 +37,7 @@ def test_a_value_with_its_interval():
 
 def test_names_as_people_write_them():
     assert spoken("wordsim353") == "WordSim-353"
-    assert spoken("spearman_skipped") == "Spearman (missing words skipped)"
+    assert spoken("spearman_skipped") == "Spearman, missing words skipped"
     assert spoken("my_test") == "my test"
     assert spoken_label("word2vec architecture=skipgram, window=5") == "word2vec skip-gram, window=5"
     assert spoken_label("cbow") == "CBOW"
