@@ -12,7 +12,7 @@ import numpy as np
 
 from lab.atomic import replacing
 from lab.embeddings.space import EmbeddingSpace
-from lab.embeddings.text_formats import refusal_of_pickle, read_text_or_binary, write_binary, write_text
+from lab.embeddings.text_formats import read_text_or_binary, refusal_of_pickle, write_binary, write_text
 from lab.errors import UserError, nearest
 
 PICKLES = (".kv", ".model", ".pkl", ".pickle", ".joblib")
