@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import lab
-from lab.runs.files import write_atomic
 from lab.report.dots import dot_picture, dot_png
 from lab.report.figures import PageFigure, learning_curves, run_figures
 from lab.report.maps import MOST_MAPS, build_maps, map_sources
@@ -22,6 +21,7 @@ from lab.report.subject import Subject, subject_of
 from lab.report.teach import teach_section
 from lab.report.text import count, file_names
 from lab.report.words import neighbor_tables
+from lab.runs.files import write_atomic
 
 HERE = Path(__file__).parent
 VENDOR = ("regl.min.js", "pub-sub-es.js", "regl-scatterplot.min.js")
@@ -107,7 +107,7 @@ def _scripts() -> list[str]:
 
 def _page(subject: Subject) -> Page:
     rows, settings = subject.rows, subject.settings
-    board = scoreboard(subject)
+    board = scoreboard(rows)
     sources = map_sources(rows)
     maps = build_maps(sources, settings.map, settings.words)
     curves, groups = learning_curves(rows), run_figures(rows)
@@ -124,7 +124,11 @@ def _page(subject: Subject) -> Page:
         facts=_facts(subject),
         board=board,
         picture=picture,
-        legend=[{"label": row.label, "color": i % len(COLORS)} for i, row in enumerate(rows) if row.runs],
+        legend=[
+            {"label": row.label, "color": i % len(COLORS)}
+            for i, row in enumerate(rows)
+            if any(len(run.metrics) > 1 for run in row.runs)
+        ],
         curves=curves,
         figures=groups,
         problems=problems(subject),

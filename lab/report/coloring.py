@@ -84,7 +84,11 @@ def _by_cluster(space: EmbeddingSpace, settings: MapConfig, several: bool) -> Co
         middle = members[np.argsort(off, kind="stable")[:3]]
         legend.append(_entry(rank[cluster], ", ".join(short(str(item), 24) for item in space.ids[middle])))
     codes = {str(item): rank[int(label)] for item, label in zip(space.ids, model.labels_, strict=True)}
-    where = "in the first space; the other maps keep these colours, so that you see where each group goes" if several else ""
+    where = (
+        "in the first space; the other maps keep these colours, so that you see where each group goes"
+        if several
+        else ""
+    )
     what = f"Colours are {k} clusters (k-means) {where}".strip() + ". Each is named by its three most central items."
     return Coloring(codes, k, None, legend, what)
 
@@ -126,5 +130,3 @@ def _by_number(space: EmbeddingSpace, column: pd.Series, name: str) -> Coloring:
 
 def _entry(place: int, label: str) -> dict[str, str]:
     return {"color": f"var(--c{place})", "label": label}
-
-

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.report.numbers import digits_for, plain
 from lab.report.style import COLORS, drawable, figure_of, png_of
-from lab.report.text import count, interval, number
+from lab.report.text import count, minus, number
 
 _HEIGHTS = (15.0, 9.5, 20.5, 12.0, 18.0)  # where dots of one row stand, so that equal values are all seen
 
@@ -26,9 +27,19 @@ class Measured:
     best: bool = False
 
     @property
+    def between(self) -> str:
+        """`.387 to .487`, or nothing where there is no interval."""
+        if self.low is None or self.high is None:
+            return ""
+        digits = digits_for(self.low, self.high)
+        return f"{minus(plain(self.low, digits))} to {minus(plain(self.high, digits))}"
+
+    @property
     def numbers(self) -> list[float]:
         """Everything that must be inside the picture."""
-        return [v for v in (self.mean, self.low, self.high, *self.values.values()) if v is not None and math.isfinite(v)]
+        return [
+            v for v in (self.mean, self.low, self.high, *self.values.values()) if v is not None and math.isfinite(v)
+        ]
 
 
 def dot_picture(title: str, rows: Sequence[Measured], caption: str) -> dict[str, Any] | None:
@@ -57,8 +68,8 @@ def dot_picture(title: str, rows: Sequence[Measured], caption: str) -> dict[str,
                     {"x": place(value), "y": _HEIGHTS[i % len(_HEIGHTS)], "text": f"seed {seed}: {number(value)}"}
                     for i, (seed, value) in enumerate(sorted(row.values.items()))
                 ],
-                "value": number(row.mean),
-                "range": interval(row.low, row.high),
+                "value": minus(plain(row.mean, digits_for(row.low, row.high))),
+                "range": row.between,
                 "spoken": spoken(row),
             }
             for row in rows
@@ -68,8 +79,7 @@ def dot_picture(title: str, rows: Sequence[Measured], caption: str) -> dict[str,
 
 def spoken(row: Measured) -> str:
     """The row in words, for who cannot see the picture."""
-    between = interval(row.low, row.high)
-    parts = [f"mean {number(row.mean)}", f"95 % interval {between}" if between else "no interval"]
+    parts = [f"mean {number(row.mean)}", f"95 % interval {row.between}" if row.between else "no interval"]
     if row.values:
         parts.append(f"{count(len(row.values), 'seed')}: {', '.join(number(value) for value in row.values.values())}")
     return "; ".join(parts)
@@ -81,16 +91,19 @@ def round_ticks(values: Sequence[float], most: int = 6) -> list[float]:
     spread = (high - low) or abs(high) * 0.1 or 1.0
     low, high = low - 0.03 * spread, high + 0.03 * spread
     step = 10.0 ** math.floor(math.log10((high - low) / most))
-    step *= next(m for m in (1, 2, 2.5, 5, 10, 20, 25) if math.ceil(high / (m * step)) - math.floor(low / (m * step)) <= most)
+    step *= next(
+        m for m in (1, 2, 2.5, 5, 10, 20, 25) if math.ceil(high / (m * step)) - math.floor(low / (m * step)) <= most
+    )
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
 def _tick_text(tick: float, ticks: Sequence[float]) -> str:
     step = ticks[1] - ticks[0]
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9) + (abs(step * 10 ** -math.floor(math.log10(step)) - 2.5) < 1e-6))
-    text = f"{tick:,.{min(decimals, 6)}f}"
-    return f"−{text[1:]}" if tick < 0 and text.strip("-0.") else text.lstrip("-")
+    decimals = max(
+        0, -math.floor(math.log10(step) + 1e-9) + (abs(step * 10 ** -math.floor(math.log10(step)) - 2.5) < 1e-6)
+    )
+    return minus(plain(tick, min(decimals, 6)))
 
 
 def dot_png(title: str, rows: Sequence[Measured]) -> bytes:

@@ -129,11 +129,11 @@ def _neighbors(source: MapSource, settings: MapConfig) -> np.ndarray | None:
 
 
 def project(source: MapSource, settings: MapConfig) -> Projection:
-    """The projection of the items on one map, kept in the run's folder and done again only for other settings."""
-    from types import SimpleNamespace
-    from sklearn.decomposition import PCA
-    x = PCA(2).fit_transform(source.space.subset(source.ids).vectors)
-    return SimpleNamespace(coordinates=x, trustworthiness=.9, continuity=.91)
+    """The projection of the items on one map, kept in the run's folder and made again only for other settings."""
+    from lab.embeddings.projection import MapSettings, cached
+
+    how = MapSettings(settings.method, settings.metric, settings.neighbors, settings.min_dist, settings.seed)
+    return cached(source.space.subset(source.ids), how, source.run.path / "maps")
 
 
 def _pane(source: MapSource, coloring: Coloring, settings: MapConfig) -> MapPane:
@@ -144,9 +144,7 @@ def _pane(source: MapSource, coloring: Coloring, settings: MapConfig) -> MapPane
         f"{len(source.ids):,} of {count(len(source.space), 'item')}"
     )  # fmt: skip
     seeds = f"seed {source.run.seed}, " if source.row.planned > 1 else ""
-    scores = (
-        f"Trustworthiness {number(source.projection.trustworthiness)}, continuity {number(source.projection.continuity)}"
-    )
+    scores = f"Trustworthiness {number(source.projection.trustworthiness)}, continuity {number(source.projection.continuity)}"
     return MapPane(
         name=f"map {title}",
         title=title,

@@ -1,14 +1,27 @@
-"""The comparison as the page shows it: answer, certainty, tables."""
+"""The comparison as the page shows it: answer, certainty, picture, tables, and every other measurement."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lab.report.comparison import compare
+from lab.report.comparison_text import gap_text
+from lab.report.comparison_views import BESIDE, PAIR_HEAD, pair_cells, shown_pairs
 from lab.report.dots import Measured
+from lab.report.headline import headline
+from lab.report.numbers import digits_for, plain, spoken
+from lab.report.text import short, typeset
 
 if TYPE_CHECKING:
-    from lab.report.subject import Subject
+    from lab.report.comparison import Comparison
+    from lab.report.comparison_tables import Table, TableRow
+    from lab.runs.study import Row
+
+MOST_OTHER = 300  # lines in the table of all other measurements
+RULE = "Bold marks the best row and every row that cannot be told from it."
 
 
 @dataclass
@@ -25,11 +38,167 @@ class Scoreboard:
     picture_caption: str = ""
 
 
-def scoreboard(subject: Subject) -> Scoreboard:
-    import numpy as np
-    rows=[]
-    for i,row in enumerate(subject.rows):
-        vals={r.seed: float(r.results.query("primary").value.iloc[0]) for r in row.runs if len(r.results)}
-        if vals:
-            m=float(np.mean(list(vals.values()))); rows.append(Measured(row.label,i,m,m-.05,m+.05,vals,best=i==0))
-    return Scoreboard("skipgram does better than cbow by 0.16 on WordSim-353.", ["Pairwise: hmm."], "Bold: the best and every row that cannot be told from it.", [], None, rows, "WordSim-353, Spearman", "A circle is a seed, the bar its mean, the band the 95 % interval over seeds and test items. Further right is better.")
+def scoreboard(rows: Sequence[Row]) -> Scoreboard:
+    """Compare the rows by their primary test result, then by the first metric of every other test."""
+    places = {row.label: place for place, row in enumerate(rows)}
+    comparison = compare(list(rows))
+    tables = [*comparison.tables, *_secondary(rows, comparison)]
+    board = Scoreboard(
+        answer=typeset(" ".join(headline(table) for table in comparison.tables)) or _nothing(rows),
+        certainty=_certainty(comparison),
+        rule=RULE if any(table.pairs for table in tables) else "",
+        tables=[_table(table) for table in tables],
+        other=_other(rows, {(t.evaluation, t.metric, t.split) for t in tables}),
+    )
+    if comparison.tables:
+        first = max(comparison.tables, key=lambda table: len(table.ranked))
+        board.measured = [_measured(row, places.get(row.label, 0)) for row in first.ranked]
+        board.picture_title = f"{first.title}, {first.n:,} test items" if first.n > 1 else first.title
+        board.picture_caption = _caption(first)
+    return board
+
+
+def _nothing(rows: Sequence[Row]) -> str:
+    if not any(row.runs for row in rows):
+        return "No run has finished yet."
+    return "These runs have no primary test result, so there is nothing to rank; their figures and spaces are below."
+
+
+def _certainty(comparison: Comparison) -> list[str]:
+    sentences = []
+    for table in comparison.tables:
+        sentences.append(table.answer)
+        sentences.append(table.settle or _settled(table))
+    return [typeset(text) for text in [*sentences, *comparison.notes] if text]
+
+
+def _settled(table: Table) -> str:
+    """What to say where no pair with the best row is open."""
+    if len(table.ranked) < 2 or not table.pairs:
+        return ""
+    return (
+        "Nothing is open between the best row and the others: more seeds or test items would only narrow the intervals."
+    )
+
+
+def _secondary(rows: Sequence[Row], comparison: Comparison) -> list[Table]:
+    """Tables of the first metric of each evaluation that no primary table shows, on test items."""
+    shown = {table.evaluation for table in comparison.tables}
+    tables: list[Table] = []
+    for evaluation, metric, split in _measures(rows):
+        if split == "test" and evaluation not in shown:
+            shown.add(evaluation)
+            tables += compare(list(rows), metric=f"{evaluation}/{metric}").tables
+    return tables
+
+
+def _measures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """All (evaluation, metric, split) of whole tests, in the order in which runs recorded them."""
+    found: dict[tuple[str, str, str], None] = {}
+    for row in rows:
+        for result in _results(row):
+            if not result["label"]:
+                found[result["evaluation"], result["metric"], result["split"]] = None
+    return list(found)
+
+
+def _results(row: Row) -> list[dict[str, Any]]:
+    """The results of a row's first run as records; `label` is "" where a result is of a whole test."""
+    if not row.runs:
+        return []
+    records = row.runs[0].results.to_dict("records")
+    return [{**r, "label": "" if not isinstance(r.get("label"), str) else r["label"]} for r in records]
+
+
+def _measured(row: TableRow, place: int) -> Measured:
+    assert row.value is not None
+    return Measured(row.label, place, row.value, row.low, row.high, dict(row.values), row.best)
+
+
+def _caption(table: Table) -> str:
+    better = "right" if table.higher_is_better else "left"
+    parts = []
+    if any(row.seeds > 1 for row in table.ranked):
+        parts.append("A circle is one seed")
+    parts.append("the bar is the mean" if parts else "The bar is the value")
+    if any(row.low is not None for row in table.ranked):
+        over = "seeds and test items" if table.pairs or table.n > 1 else "seeds"
+        parts.append(f"the band its 95 % interval over {over}")
+    return f"{', '.join(parts)}. Further {better} is better."
+
+
+def _table(table: Table) -> dict[str, Any]:
+    """A table for the template; the rows stand as in the study."""
+    against = ["Against the best"] if table.pairs else []
+    measured = f"{table.measured[:1].upper()}{table.measured[1:]}." if table.measured else ""
+    secondary = (
+        "" if table.primary else "Not the primary metric: it is here to look at, the answer does not rest on it."
+    )
+    return {
+        "title": f"{table.title}{'' if table.higher_is_better else ', lower is better'}",
+        "head": [f"{_capital(spoken(table.metric))} (95 % interval)", *against],
+        "rows": [_line(row, bool(table.pairs)) for row in table.rows],
+        "protocol": [" ".join(text for text in (table.protocol, measured, secondary) if text)],
+        "pairs": _pairs(table) if table.pairs else None,
+    }
+
+
+def _line(row: TableRow, pairs: bool) -> dict[str, Any]:
+    cell = None
+    if row.value is not None:
+        digits = digits_for(row.low, row.high)
+        between = (
+            "" if row.low is None or row.high is None else f"[{plain(row.low, digits)}, {plain(row.high, digits)}]"
+        )
+        cell = {"value": typeset(plain(row.value, digits)), "range": typeset(between), "best": row.best}
+    against = {"value": typeset(gap_text(row)) or "–", "range": "", "best": False}
+    failed = f"{len(row.failed)} failed: {short(row.failed[0], 60)}" if row.failed else ""
+    seeds = f"{row.seeds} of {row.planned}" if row.failed else row.status
+    return {"label": row.label, "cells": [cell, against] if pairs else [cell], "seeds": seeds, "failed": failed}
+
+
+def _pairs(table: Table) -> dict[str, Any]:
+    rows = []
+    for pair in shown_pairs(table):
+        first, difference, *tests = pair_cells(pair)
+        verdict = pair.difference.verdict if pair.difference.enough_seeds else "fewer than 3 seeds"
+        rows.append([first, typeset(difference), verdict, *map(typeset, tests)])
+    note = (
+        f"The verdict on the first row of a pair rests on the interval of the difference alone. {BESIDE}: the columns from "
+        "“seeds alone” on. Effect: the difference in standard deviations of one seed's difference on one item."
+    )
+    head = ["Pair", "Difference", "Verdict", *(_capital(name) for name in PAIR_HEAD[2:])]
+    return {"label": f"Pairs of {table.title}", "caption": "", "head": head, "rows": rows, "notes": [note]}
+
+
+def _other(rows: Sequence[Row], shown: set[tuple[str, str, str]]) -> dict[str, Any] | None:
+    """Every measurement that has no table above: means over seeds, a column for each row of the study."""
+    lines: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    for row in rows:
+        for run in row.runs:
+            for r in run.results.to_dict("records"):
+                label = r["label"] if isinstance(r.get("label"), str) else ""
+                if label or (r["evaluation"], r["metric"], r["split"]) not in shown:
+                    key = (r["evaluation"], r["metric"], label, r["split"], f"{int(r['n']):,}")
+                    lines.setdefault(key, {}).setdefault(row.label, []).append(float(r["value"]))
+    if not lines:
+        return None
+    columns = [row.label for row in rows if any(row.label in found for found in lines.values())]
+    table = []
+    for (evaluation, metric, label, split, n), found in list(lines.items())[:MOST_OTHER]:
+        what = " · ".join(part for part in (spoken(evaluation), spoken(metric), label) if part)
+        means = [sum(found[c]) / len(found[c]) if found.get(c) else math.nan for c in columns]
+        table.append(
+            [
+                what if split in ("test", "none") else f"{what} · {split}",
+                n,
+                *(typeset(plain(mean, 3)) for mean in means),
+            ]
+        )
+    left = f" The first {MOST_OTHER} of {len(lines)} are shown." if len(lines) > MOST_OTHER else ""
+    caption = f"Means over seeds, as recorded.{left}"
+    return {"label": "Other measurements", "caption": caption, "head": ["What", "n", *columns], "rows": table}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -32,12 +32,20 @@ def problems(subject: Subject) -> list[dict[str, str]]:
         for key in row.at_edge:
             text = f"{key} chose {row.chosen.get(key)}, the end of the range that was tried; a better value may lie beyond."
             found.append({"kind": "choice", "where": row.label, "text": text})
-    notes: dict[tuple[str, str], list[str]] = {}
+    notes: dict[tuple[str, str], dict[str, list[int]]] = {}
     for row in subject.rows:
         for run in row.runs:
             for kind, text in [*(("warning", w) for w in run.warnings), *_stale(run)]:
-                notes.setdefault((kind, text), []).append(f"{row.label}, seed {run.seed}")
-    return found + [{"kind": kind, "where": listing(where), "text": text} for (kind, text), where in notes.items()]
+                notes.setdefault((kind, text), {}).setdefault(row.label, []).append(run.seed)
+    return found + [{"kind": kind, "where": _where(places), "text": text} for (kind, text), places in notes.items()]
+
+
+def _where(places: Mapping[str, Sequence[int]]) -> str:
+    """Rows with their seeds: `cbow (seeds 0, 1 and 2) and skip-gram (seed 0)`."""
+    seeds = {label: listing([str(seed) for seed in seeds]) for label, seeds in places.items()}
+    return listing(
+        [f"{label} ({'seed' if len(places[label]) == 1 else 'seeds'} {text})" for label, text in seeds.items()]
+    )
 
 
 def _unfinished(status: str) -> str:
@@ -55,7 +63,9 @@ def data_table(rows: Sequence[Row]) -> dict[str, Any]:
     for row in rows:
         for run in row.runs[:1]:
             data = run.info.get("data") or {}
-            counts = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in (data.get("counts") or {}).items())
+            counts = ", ".join(
+                f"{value:,} {name.replace('_', ' ')}" for name, value in (data.get("counts") or {}).items()
+            )
             splits = ", ".join(f"{name} {len(ids):,}" for name, ids in run.splits.items())
             key = (data.get("description") or "–", counts or "–", splits or "–", (data.get("fingerprint") or "–")[:12])
             groups.setdefault(key, []).append(row.label)
@@ -96,7 +106,9 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
             if isinstance(value, Mapping) and value:
                 found |= flat(value, f"{before}{key}.")
             else:
-                found[f"{before}{key}"] = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+                found[f"{before}{key}"] = (
+                    value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+                )
     return found
 
 
@@ -111,7 +123,9 @@ def _differences(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
         keys = [key for key in dict.fromkeys(k for v in values for k in v) if len({v.get(key) for v in values}) > 1]
         yield {
             "label": f"Settings of {experiment} that differ",
-            "caption": f"{experiment}; all other settings are the same." if len(by_experiment) > 1 else "All others are the same.",
+            "caption": f"{experiment}; all other settings are the same."
+            if len(by_experiment) > 1
+            else "All others are the same.",
             "head": ["Setting", *(row.label for row in group)],
             "rows": [[key, *(v.get(key, "–") for v in values)] for key in keys],
         }
@@ -125,7 +139,11 @@ def _choices(rows: Sequence[Row]) -> dict[str, Any] | None:
             measured = tried.get("validation") or {}
             kept = all(row.chosen.get(key) == value for key, value in tried["changes"].items())
             what = ", ".join(f"{key} = {value}" for key, value in tried["changes"].items())
-            result = f"{measured['evaluation']} {measured['metric']} {number(measured['value'])}" if measured else tried.get("error") or "–"
+            result = (
+                f"{measured['evaluation']} {measured['metric']} {number(measured['value'])}"
+                if measured
+                else tried.get("error") or "–"
+            )
             lines.append([row.label, what, result, "chosen" if kept else ""])
     head = ["Row", "Tried (first seed)", "On validation data", ""]
     return {"label": "What each row chose", "caption": "", "head": head, "rows": lines} if lines else None
@@ -166,13 +184,21 @@ def _environment(runs: Sequence[Run]) -> dict[str, Any]:
             values.append("–" if value is None else str(value))
         return listing(list(dict.fromkeys(values))) or "–"
 
-    times = sorted(str(run.info.get(key))[:16].replace("T", " ") for run in runs for key in ("started", "finished") if run.info.get(key))
+    times = sorted(
+        str(run.info.get(key))[:16].replace("T", " ")
+        for run in runs
+        for key in ("started", "finished")
+        if run.info.get(key)
+    )
     seconds = sum(float(run.info.get("seconds") or 0) for run in runs)
     lines = [
         ["Computer", of("host", "name")],
         ["System", f"{of('host', 'system')}, {of('host', 'machine')}"],
         ["Processor", f"{of('host', 'processor')}, {of('host', 'cores')} cores; threads a run: {of('threads')}"],
-        ["Python and lab", f"Python {of('packages', 'python')}, lab {of('packages', 'lab')}, commit {of('git_commit')}"],
+        [
+            "Python and lab",
+            f"Python {of('packages', 'python')}, lab {of('packages', 'lab')}, commit {of('git_commit')}",
+        ],
         ["Time", f"{times[0]} to {times[-1]} UTC, {duration(seconds)} in {count(len(runs), 'run')}" if times else "–"],
     ]
     return {"label": "Environment", "caption": "", "head": ["What", "Value"], "rows": lines}

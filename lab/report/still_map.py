@@ -47,7 +47,10 @@ def _label(axis: Axes, points: np.ndarray, ids: Sequence[str], most: int, render
         box = text.get_window_extent(renderer)
         edges = np.array([box.x0 - 1, box.y0, box.x1 + 1, box.y1])
         apart = (
-            (edges[0] > placed[:, 2]) | (edges[2] < placed[:, 0]) | (edges[1] > placed[:, 3]) | (edges[3] < placed[:, 1])
+            (edges[0] > placed[:, 2])
+            | (edges[2] < placed[:, 0])
+            | (edges[1] > placed[:, 3])
+            | (edges[3] < placed[:, 1])
         )
         inside = frame.x0 < edges[0] and edges[2] < frame.x1 and frame.y0 < edges[1] and edges[3] < frame.y1
         if inside and apart.all():

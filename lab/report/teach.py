@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.report.text import count, listing, number
+from lab.report.text import count, listing, number, share
 from lab.report.words import AMONG, RARE, counts_of, kept_between_seeds, rank_of
 
 if TYPE_CHECKING:
     from lab.report.map_data import MapSource
 
 ANALOGY, ANSWER = "king - man + woman", "queen"
+_NAMES = {"wordsim353": "WordSim-353", "simlex999": "SimLex-999"}
 MOST_SEEDS = 3  # whose spaces are read to see how far neighbours agree
 
 
@@ -157,7 +158,7 @@ def _on_similarity(trained: list[WordRow], pretrained: list[WordRow], test: str)
     known = [row for row in trained if row.similarity is not None]
     if not known:
         return None
-    name = {"wordsim353": "WordSim-353", "simlex999": "SimLex-999"}.get(test, test)
+    name = _NAMES.get(test, test)
     text = (
         f"Tell which words are related. With people's judgements in {name} (1: full agreement, 0: none) "
         f"{_each(known, lambda row: f'reaches {number(row.similarity)}')}"
@@ -166,7 +167,9 @@ def _on_similarity(trained: list[WordRow], pretrained: list[WordRow], test: str)
     text += f"; {_each(others, lambda row: f'reaches {number(row.similarity)}')}." if others else "."
     covered = [row for row in known if row.coverage is not None]
     if covered:
-        text += f" The vocabulary holds both words of {min(row.coverage or 0 for row in covered):.0%} of the pairs."
+        text += (
+            f" The vocabulary holds both words of {share(min(row.coverage or 0 for row in covered), 0)} of the pairs."
+        )
     return {**_graded(max(row.similarity or 0 for row in known), 0.6, 0.3), "text": text}
 
 
@@ -175,8 +178,8 @@ def _on_analogies(trained: list[WordRow], pretrained: list[WordRow]) -> dict[str
     if not known:
         return None
     others = [row for row in pretrained if row.analogies is not None]
-    text = f"Answer analogies. Of {count(known[0].questions or 0, 'question')} {_each(known, lambda row: f'answers {row.analogies:.1%}')}"
-    text += f"; {_each(others, lambda row: f'answers {row.analogies:.1%}')}." if others else "."
+    text = f"Answer analogies. Of {count(known[0].questions or 0, 'question')} {_each(known, lambda row: f'answers {share(row.analogies)}')}"
+    text += f"; {_each(others, lambda row: f'answers {share(row.analogies)}')}." if others else "."
     return {**_graded(max(row.analogies or 0 for row in known), 0.5, 0.2), "text": text}
 
 
@@ -203,7 +206,7 @@ def _on_seeds(trained: list[WordRow]) -> dict[str, str] | None:
         return None
     text = (
         f"Give a word the same neighbours twice. When only the seed changes, of a frequent word's {AMONG} nearest "
-        f"neighbours {_each(known, lambda row: f'keeps {row.kept:.0%}')}."
+        f"neighbours {_each(known, lambda row: f'keeps {share(row.kept, 0)}')}."
     )
     return {**_graded(max(row.kept or 0 for row in known), 0.7, 0.4), "text": text}
 
@@ -212,12 +215,12 @@ def _on_rare(trained: list[WordRow]) -> dict[str, str] | None:
     known = [row for row in trained if row.rare is not None]
     if not known:
         return None
-    share = max(row.rare or 0 for row in known)
-    if share < 0.1:
+    part = max(row.rare or 0 for row in known)
+    if part < 0.1:
         return None
     vocabulary = max(row.vocabulary for row in known)
     text = (
-        f"Place rare words. {share:.0%} of the {vocabulary:,} words in the vocabulary were seen fewer than {RARE} times; "
+        f"Place rare words. {share(part, 0)} of the {vocabulary:,} words in the vocabulary were seen fewer than {RARE} times; "
         "where they lie is mostly chance."
     )
     return {"kind": "no", "word": "cannot", "text": text}
@@ -228,17 +231,15 @@ def _ranks(ranks: Sequence[int]) -> str:
 
 
 def _table(rows: list[WordRow], test: str) -> dict[str, Any]:
-    def share(value: float | None) -> str:
-        return "–" if value is None else f"{value:.1%}"
-
+    name = _NAMES.get(test, test)
     return {
         "label": "What the word vectors are worth",
         "caption": "Means over seeds.",
-        "head": ["Row", "Words trained on", "Vocabulary", f"seen < {RARE} times", f"{test}: Spearman", "pairs covered",
-                 "analogies right", "rank of queen, by seed", "neighbours kept between seeds"],
+        "head": ["Row", "Words trained on", "Vocabulary", f"Seen < {RARE} times", f"{name}, Spearman", "Pairs covered",
+                 "Analogies right", "Rank of queen, by seed", "Neighbours kept between seeds"],
         "rows": [
             [row.label, f"{row.tokens:,}" if row.tokens else "elsewhere", f"{row.vocabulary:,}", share(row.rare),
-             number(row.similarity), share(row.coverage), share(row.analogies), _ranks(row.queen) or "–", share(row.kept)]
+             number(row.similarity), share(row.coverage), share(row.analogies), ", ".join(f"{rank:,}" for rank in row.queen) or "–", share(row.kept)]
             for row in rows
         ],
     }  # fmt: skip

@@ -10,21 +10,18 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lab.report.numbers import plain
+
 _IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def number(value: Any) -> str:
-    """A measured value: three decimals below 100, fewer above; an en dash where there is none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+def number(value: float | None) -> str:
+    """A measured value: `.437`, `2.318`, `12,480`; an en dash where there is none."""
+    if value is None or math.isnan(value):
         return "–"
-    size = abs(float(value))
-    if math.isinf(size):
+    if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if size >= 100:
-        return minus(f"{value:,.0f}")
-    if 0 < size < 0.0005:
-        return minus(f"{value:.1e}")
-    return minus(f"{value:.3f}")
+    return minus(plain(value, 0 if abs(value) >= 100 else 3))
 
 
 def minus(text: str) -> str:
@@ -32,11 +29,14 @@ def minus(text: str) -> str:
     return f"−{text[1:]}" if text.startswith("-") else text
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """`0.381 to 0.442`, or nothing where an end is missing."""
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
-        return ""
-    return f"{number(low)} to {number(high)}"
+def typeset(text: str) -> str:
+    """The text with real minus signs before its numbers."""
+    return re.sub(r"(?<![\w.-])-(?=\.?\d)", "−", text)
+
+
+def share(value: float | None, decimals: int = 1) -> str:
+    """A part of one in percent; an en dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{100 * value:.{decimals}f}\u00a0%"
 
 
 def count(n: int, thing: str, things: str | None = None) -> str:

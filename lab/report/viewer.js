@@ -27,7 +27,7 @@
     const pointOf = new Map();
     items.forEach((item, point) => pointOf.set(item, point));
     return {
-      items, pointOf,
+      items, pointOf, highlighted: null,
       x: decode(pane.x, Float32Array), y: decode(pane.y, Float32Array),
       neighbors: pane.neighbors ? decode(pane.neighbors, Uint32Array) : null, // items, `k` a point
       k: pane.k,
@@ -63,20 +63,22 @@
     pen.lineWidth = 3;
     pen.strokeStyle = cssColor('--card');
     pen.fillStyle = cssColor('--ink');
-    const order = highlighted ? [...highlighted].filter((item) => pane.pointOf.has(item)).map((item) => pane.pointOf.get(item)) : null;
+    const order = pane.highlighted; // points; null: all, as they stand
     const count = Math.min(order ? order.length : pane.items.length, MOST_LABELS);
     const placed = [];
     for (let i = 0; i < count; i++) {
       const point = order ? order[i] : i;
       const at = pane.plot.getScreenPosition(point);
-      if (!at || at[0] < 0 || at[1] < 8 || at[0] > width - 12 || at[1] > height - 8) continue;
+      if (!at || at[0] < 0 || at[1] < 8 || at[0] > width || at[1] > height - 8) continue;
       const text = short(data.labels[pane.items[point]], 24);
-      const box = [at[0] + 5, at[1] - 8, at[0] + 9 + pen.measureText(text).width, at[1] + 8];
-      if (box[2] > width) continue;
+      const wide = pen.measureText(text).width;
+      const left = at[0] + 6 + wide > width ? at[0] - 6 - wide : at[0] + 6; // beside the point, on the side with room
+      const box = [left - 1, at[1] - 8, left + wide + 4, at[1] + 8];
+      if (box[0] < 0) continue;
       if (placed.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) continue;
       placed.push(box);
-      pen.strokeText(text, box[0], at[1]);
-      pen.fillText(text, box[0], at[1]);
+      pen.strokeText(text, left, at[1]);
+      pen.fillText(text, left, at[1]);
     }
   }
   function drawAllLabels() {
@@ -130,14 +132,10 @@
   }
 
   // ---- highlighting: what is searched for, or a clicked item with its nearest neighbours -----------------------------
-  let highlighted = null; // a Set of items, in the order in which they get labels
-  function highlight(itemsOfPane) {
-    highlighted = itemsOfPane && new Set(panes.flatMap(itemsOfPane));
+  function highlight(itemsOf) { // itemsOf(pane): items in the order in which they get labels; null: none
     for (const pane of panes) {
-      const points = itemsOfPane
-        ? itemsOfPane(pane).map((item) => pane.pointOf.get(item)).filter((point) => point !== undefined)
-        : [];
-      if (points.length) pane.plot.select(points, { preventEvent: true });
+      pane.highlighted = itemsOf && itemsOf(pane).map((item) => pane.pointOf.get(item)).filter((point) => point !== undefined);
+      if (pane.highlighted && pane.highlighted.length) pane.plot.select(pane.highlighted, { preventEvent: true });
       else pane.plot.deselect({ preventEvent: true });
     }
     drawAllLabels();
@@ -147,7 +145,7 @@
   }
   function pin(item) {
     highlight((pane) => (pane.pointOf.has(item) ? [item, ...neighborsOf(pane, pane.pointOf.get(item))] : []));
-    showItem(item);
+    hideItem(); // the note would hide the neighbours; they have their labels
     say(short(data.labels[item], 60) + ' and its nearest neighbours in each original space.');
   }
   function clear() {
@@ -207,7 +205,7 @@
     const size = Math.max(2, Math.min(6, 150 / Math.sqrt(pane.items.length)));
     pane.plot = createScatterplot.default({
       renderer, canvas: pane.canvas, ...theme(), colorBy: 'valueA', pointSize: size, pointSizeSelected: 3, pointOutlineWidth: 1,
-      opacity: pane.items.length > 10000 ? 0.5 : 0.75, opacityInactiveMax: 0.12, opacityInactiveScale: 0.2,
+      opacity: pane.items.length > 10000 ? 0.5 : 0.75, opacityInactiveMax: 0.3, opacityInactiveScale: 0.35,
       actionKeyMap: {}, spatialIndexUseWorker: false,
     });
     await pane.plot.draw(
@@ -216,13 +214,15 @@
     pane.figure.classList.add('live'); // hides the static picture
   }
   function listen(pane, k) {
-    pane.plot.subscribe('pointOver', (point) => showItem(pane.items[point]));
-    pane.plot.subscribe('pointOut', hideItem);
+    pane.plot.subscribe('pointover', (point) => showItem(pane.items[point]));
+    pane.plot.subscribe('pointout', hideItem);
     pane.plot.subscribe('select', ({ points }) => points.length === 1 && pin(pane.items[points[0]]));
     pane.plot.subscribe('deselect', clear);
     pane.plot.subscribe('view', () => { hideItem(); drawLabels(pane); });
     buttons(pane, k);
-    drawLabels(pane);
+  }
+  function nextFrame(pane) {
+    return new Promise((resolve) => { pane.plot.subscribe('draw', resolve, 1); pane.plot.redraw(); });
   }
   async function startAll() {
     const renderer = createScatterplot.createRenderer();
@@ -233,6 +233,8 @@
     $('map-search').addEventListener('keydown', (event) => event.key === 'Escape' && clear());
     window.addEventListener('resize', () => requestAnimationFrame(drawAllLabels));
     dark.addEventListener('change', () => { panes.forEach((pane) => pane.plot.set(theme())); drawAllLabels(); });
+    await Promise.all(panes.map(nextFrame)); // positions on the screen are known only once a frame was drawn
+    drawAllLabels();
     document.documentElement.dataset.maps = 'ready';
   }
   function withoutWebGL() {

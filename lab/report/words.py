@@ -36,7 +36,9 @@ def neighbor_tables(
     """Tables for `words` and `analogies` ("king - man + woman"); None where nothing was asked or no run has a space."""
     if not sources or not (words or analogies):
         return None
-    tables = [_table(sources, name, expression) for names, expression in ((words, False), (analogies, True)) for name in names]
+    tables = [
+        _table(sources, name, expression) for names, expression in ((words, False), (analogies, True)) for name in names
+    ]
     counted = any("count" in source.space.metadata.columns for source in sources)
     one_seed = any(source.row.planned > 1 for source in sources)
     introduction = "The nearest items by cosine similarity, the first number. "
@@ -125,6 +127,8 @@ def rank_of(space: EmbeddingSpace, expression: str, answer: str) -> int | None:
     if answer not in space or any(item not in space for item in own):
         return None
     lengths = row_norms(space.vectors)
-    scores = np.divide(space.vectors @ query_vector(space, expression), lengths, out=np.zeros(len(space)), where=lengths > 0)
+    scores = np.divide(
+        space.vectors @ query_vector(space, expression), lengths, out=np.zeros(len(space)), where=lengths > 0
+    )
     scores[space.index(own)] = -np.inf
     return int((scores > scores[space.index([answer])[0]]).sum()) + 1

@@ -98,7 +98,9 @@ class Workshop:
         write_json(path / "run.json", run_info(id, experiment, seed, status) | info)
         return Run(path)
 
-    def study(self, name: str, rows: Mapping[str, Sequence[Run]], report: Mapping[str, Any] | None = None) -> StudyRecord:
+    def study(
+        self, name: str, rows: Mapping[str, Sequence[Run]], report: Mapping[str, Any] | None = None
+    ) -> StudyRecord:
         """A study of these runs; one that failed counts as planned."""
         cells = [
             CellRecord(row={"row": label}, seed=run.seed, experiment=run.experiment, run_id=run.id, entry=entry,
@@ -148,7 +150,11 @@ def study_of_words(workshop: Workshop, pictures: Callable[[], bytes] | None = No
             for seed in range(3)
         ]  # fmt: skip
     broken = workshop.run(
-        seed=2, config={"model": {"architecture": "glove"}}, level=None, status="failed", error="ValueError: no such model"
+        seed=2,
+        config={"model": {"architecture": "glove"}},
+        level=None,
+        status="failed",
+        error="ValueError: no such model",
     )
     rows["glove"] = [broken]
     report = {

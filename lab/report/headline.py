@@ -1,0 +1,77 @@
+"""The answer in one sentence."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from lab.report.comparison_text import seen_from
+from lab.report.numbers import digits_for, plain, sentence, spoken, spoken_label, with_interval
+from lab.report.text import listing
+
+if TYPE_CHECKING:
+    from lab.report.comparison_tables import Table, TableRow
+
+MOST_IN_A_CHAIN = 4
+
+
+def headline(table: Table) -> str:
+    """Who is best by how much, in one sentence: a chain of few rows, best first, or the best against many."""
+    rows = table.ranked
+    if not rows:
+        return f"No run has finished yet, so there is no {table.title} to show."
+    what = _what(table)
+    best = rows[0]
+    if len(rows) == 1:
+        return sentence(
+            f"{spoken_label(best.label)} reaches {with_interval(best.value or 0, best.low, best.high)} on {what}."
+        )
+    if len(rows) <= MOST_IN_A_CHAIN:
+        return sentence(f"On {what}, {_chain(table, rows)}.")
+    return sentence(f"On {what}, {_against_many(table, rows)}.")
+
+
+def _what(table: Table) -> str:
+    direction = "" if table.higher_is_better else ", where lower is better"
+    split = "" if table.split in ("test", "none") else f" ({table.split} data)"
+    return f"{spoken(table.evaluation)}{split} ({spoken(table.metric)}{direction})"
+
+
+def _number(row: TableRow) -> str:
+    return plain(row.value or 0.0, digits_for(row.low, row.high))
+
+
+def _chain(table: Table, rows: list[TableRow]) -> str:
+    """`A (.66) does better than B (.42), which cannot be told from C (.40)`."""
+    parts = []
+    for place, (better, row) in enumerate(pairwise(rows)):
+        subject = f"{spoken_label(better.label)} ({_number(better)})" if place == 0 else "which"
+        parts.append(f"{subject} {_verdict(table, better, row)} {spoken_label(row.label)} ({_number(row)})")
+    return ", ".join(parts)
+
+
+def _verdict(table: Table, better: TableRow, row: TableRow) -> str:
+    pair = next((p for p in table.pairs if {p.first, p.second} == {better.label, row.label}), None)
+    if pair is None or not pair.difference.enough_seeds:
+        return "is so far above" if table.higher_is_better else "is so far below"
+    verdict = seen_from(better, pair).verdict
+    if verdict == "cannot tell":
+        return "cannot be told from"
+    return "does as well as" if verdict == "equivalent" else "does better than"
+
+
+def _against_many(table: Table, rows: list[TableRow]) -> str:
+    best, *others = rows
+    level = [row for row in others if row.against_best and seen_from(row, row.against_best).verdict != "worse"]
+    worse = [row for row in others if row not in level]
+    text = f"{spoken_label(best.label)} ({_number(best)}) has the best mean"
+    if not table.pairs:
+        return f"{text} of {len(rows)} rows, the next being {spoken_label(others[0].label)} ({_number(others[0])})"
+    if any(row.against_best and not row.against_best.difference.enough_seeds for row in level):
+        return f"{text} of {len(rows)} rows so far; with fewer than three seeds a row no winner is named"
+    if not level:
+        return f"{text} and does better than all {len(worse)} others, the next being {spoken_label(worse[0].label)} ({_number(worse[0])})"
+    names = listing([f"{spoken_label(row.label)} ({_number(row)})" for row in level], most=4)
+    return f"{text} but cannot be told from {names}" + (
+        f"; it does better than the other {len(worse)}" if worse else ""
+    )
