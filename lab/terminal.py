@@ -172,7 +172,7 @@ def _list_packaged() -> str:
 
 def print_shown(target: str, overrides: Sequence[str]) -> None:
     """`lab show`: a config with its origins; else a packaged part; else a run."""
-    from lab.config import load, shipped_configs, show_config
+    from lab.config import load, shipped_names, show_config
     from lab.data.packaged import packaged
 
     entry = next((p for p in packaged() if p.name == target), None)
@@ -182,13 +182,18 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
         rows = [(key, getattr(entry, key)) for key in ("name", "kind", "summary", "origin", "licence", "package")]
         print(columns([*rows, ("where", packaged_path(target))]))
         return
-    names = {name for config in shipped_configs() for name in (config.name, config.name.rsplit("/", 1)[-1])}
-    if target in names or target.endswith((".yaml", ".yml")):
+    names = shipped_names()
+    if target in names or target.endswith((".yaml", ".yml")) or Path(target).is_file():
         print(show_config(load(target, list(overrides))))
         return
     from lab.runs.refs import load_run
 
-    print(_describe_run(load_run(target)))
+    try:
+        run = load_run(target)
+    except UserError as error:
+        alike = nearest(target, [*names, *(entry.name for entry in packaged())])
+        raise UserError(f"{error}{f'; or did you mean {alike[0]}?' if alike else ''}") from None
+    print(_describe_run(run))
 
 
 def _describe_run(run: Run) -> str:
