@@ -255,7 +255,10 @@ def draw_losses(losses: list[float]) -> Figure:
 
 
 def estimate(config: Word2VecConfig) -> Estimate:
-    """Train one pass over the first 20,000 tokens on one thread, and scale to the whole text and all epochs."""
+    """Train one pass over the first 20,000 tokens and scale to the whole text and all epochs.
+
+    The seconds are those of a processor with nothing else to do, whatever else it does during the probe.
+    """
     import time
 
     from lab.data.text import describe, read_lines
@@ -278,11 +281,11 @@ def estimate(config: Word2VecConfig) -> Estimate:
     engine = GensimEngine()
     vocabulary = engine.build(probe, options)
     state = engine.start(vocabulary, options, seed=0)
-    started = time.perf_counter()
+    started = time.process_time()
     engine.train_epoch(state, probe)
-    seconds = (time.perf_counter() - started) * total / tokens * config.train.epochs
-    # The number of different words grows about as the root of the text (Heaps' law), that of frequent ones likewise.
-    words = vocabulary.types * (total / tokens) ** 0.5 / config.vocabulary.min_count
+    seconds = (time.process_time() - started) / options.threads * total / tokens * options.epochs
+    # Heaps' law: different words grow as a power of the text's length, that of frequent ones likewise.
+    words = vocabulary.types * (total / tokens) ** 0.6 / config.vocabulary.min_count
     words = min(words, config.vocabulary.max_vocab or words)
     # The space, the model and two checkpoints, the last three with two matrices each; scores and the rest.
     disk = words * config.model.vector_size * 4 * 7 + 2_000_000

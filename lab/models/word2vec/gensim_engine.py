@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -58,7 +60,8 @@ class GensimEngine:
         model.min_alpha_yet_reached = start  # or gensim warns of a rate that rises
         stream = _Watched(corpus, state.vocabulary.tokens, tick)
         try:
-            model.train(stream, total_words=state.vocabulary.tokens, epochs=1, start_alpha=start, end_alpha=end)
+            with _without_warnings():
+                model.train(stream, total_words=state.vocabulary.tokens, epochs=1, start_alpha=start, end_alpha=end)
         finally:
             stream.stopped = True  # Ctrl-C in this thread leaves gensim's own behind: give them no more work
         if stream.error is not None:
@@ -127,8 +130,21 @@ def _gensim_model(vocabulary: Vocabulary, options: Options) -> Any:
         sorted_vocab=0,  # and put the rest in order
     )
     counts = {word: int(count) for word, count in zip(vocabulary.words, vocabulary.counts, strict=True)}
-    model.build_vocab_from_freq(counts, corpus_count=vocabulary.sentences)
+    with _without_warnings():
+        model.build_vocab_from_freq(counts, corpus_count=vocabulary.sentences)
     return model
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep gensim's warnings to itself: they are of short texts and of epochs that were stopped."""
+    logger = logging.getLogger("gensim.models.word2vec")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _generators(model: Any) -> dict[str, Any]:

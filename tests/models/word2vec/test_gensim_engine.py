@@ -195,7 +195,7 @@ def test_an_error_in_the_corpus_is_raised(text):
         engine.train_epoch(state, broken())
 
 
-def test_tick_tells_the_share_done_and_may_stop(monkeypatch, text):
+def test_tick_tells_the_share_done_and_may_stop(monkeypatch, caplog, text):
     monkeypatch.setattr("lab.models.word2vec.gensim_engine._TICK_WORDS", 500)
     engine, shares = GensimEngine(), []
     state = engine.start(engine.build(text, SMALL), SMALL, seed=1)
@@ -211,6 +211,7 @@ def test_tick_tells_the_share_done_and_may_stop(monkeypatch, text):
 
     with pytest.raises(KeyboardInterrupt):
         engine.train_epoch(state, text, tick=stop)
+    assert not caplog.records  # nothing of gensim's about an epoch cut short
 
 
 def test_two_threads_learn_too(text):
