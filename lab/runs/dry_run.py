@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lab.errors import LabError
 from lab.experiment import Estimate
@@ -130,8 +129,3 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
-
-
-def as_data(listed: Sequence[Line]) -> list[dict[str, Any]]:
-    """The lines as plain data."""
-    return [vars(line) for line in listed]

@@ -43,8 +43,8 @@ class RunView:
             self.stage, self.epoch, self.epochs, self.metrics = event["name"], 0, 0, {}
             self._since = (0, self.clock())
         elif event["event"] == "progress":
-            # A resumed run begins at a later epoch: only what it does from there tells how fast it goes.
-            if self._since is None or (self.epochs == 0 and event["epoch"] > 1):
+            # A first word of epoch 0, or of a later one in a resumed run, is where the counting begins.
+            if self._since is None or (self.epochs == 0 and event["epoch"] != 1):
                 self._since = (event["epoch"], self.clock())
             self.epoch, self.epochs = event["epoch"], event["epochs"]
             self.metrics = dict(event.get("metrics") or {})

@@ -127,7 +127,6 @@ class StudyRecord:
 
     def save(self) -> Path:
         """Write `study.json` into the study's folder, whole or not at all."""
-        self.path.mkdir(parents=True, exist_ok=True)
         kept = {"name": self.name, "config": self.config, "report": self.report}
         cells = [vars(cell) for cell in self.cells]
         write_json(self.path / FILE, {"format_version": FORMAT_VERSION, **kept, "cells": cells})

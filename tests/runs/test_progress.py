@@ -49,6 +49,16 @@ def test_a_resumed_run_counts_only_the_epochs_it_did_itself():
     assert run.seconds_left() == 8
 
 
+def test_what_comes_before_the_first_epoch_does_not_count():
+    run, now = view()
+    run.update(stage("training"))
+    now[0] = 100.0
+    run.update(progress(0))
+    now[0] = 102.0
+    run.update(progress(1))
+    assert run.seconds_left() == 18
+
+
 def test_a_new_stage_forgets_the_last_one():
     run, now = view()
     run.update(stage("training"))
