@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lab
 from lab.report.dots import dot_picture, dot_png
 from lab.report.figures import PageFigure, learning_curves, run_figures
 from lab.report.maps import MOST_MAPS, build_maps, map_sources
+from lab.report.numbers import spoken_label
 from lab.report.scoreboard import Scoreboard, scoreboard
 from lab.report.sections import config_section, data_table, problems
 from lab.report.style import COLORS
@@ -22,6 +24,9 @@ from lab.report.teach import teach_section
 from lab.report.text import count, file_names
 from lab.report.words import neighbor_tables
 from lab.runs.files import write_atomic
+
+if TYPE_CHECKING:
+    from lab.runs.study import Row
 
 HERE = Path(__file__).parent
 VENDOR = ("regl.min.js", "pub-sub-es.js", "regl-scatterplot.min.js")
@@ -106,12 +111,16 @@ def _scripts() -> list[str]:
 
 
 def _page(subject: Subject) -> Page:
-    rows, settings = subject.rows, subject.settings
+    rows, settings = spoken_rows(subject.rows), subject.settings
+    subject = replace(subject, rows=rows)
     board = scoreboard(rows)
     sources = map_sources(rows)
     maps = build_maps(sources, settings.map, settings.words)
-    curves, groups = learning_curves(rows), run_figures(rows)
-    pngs = {figure.name: figure.png for figure in [*curves, *(f for g in groups for f in [*g.figures, *g.more])]}
+    curves = learning_curves(rows)
+    groups = run_figures(rows, curves)
+    pngs = {
+        figure.name: figure.png for figure in [*curves.values(), *(f for g in groups for f in [*g.figures, *g.more])]
+    }
     pngs |= {pane.name: pane.png for pane in (maps.panes if maps else [])}
     picture = dot_picture(board.picture_title, board.measured, board.picture_caption) if board.measured else None
     if picture:
@@ -129,7 +138,7 @@ def _page(subject: Subject) -> Page:
             for i, row in enumerate(rows)
             if any(len(run.metrics) > 1 for run in row.runs)
         ],
-        curves=curves,
+        curves=list(curves.values()),
         figures=groups,
         problems=problems(subject),
         maps=maps,
@@ -140,6 +149,14 @@ def _page(subject: Subject) -> Page:
         colophon=f"Made by lab {lab.__version__} on {datetime.now():%-d %B %Y, %H:%M}. This file needs no network.",
         pngs=pngs,
     )
+
+
+def spoken_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows under labels as people say them (`word2vec skip-gram`), where these still differ."""
+    labels = [spoken_label(row.label) for row in rows]
+    if len(set(labels)) < len(labels):
+        return list(rows)
+    return [replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
 
 
 def _facts(subject: Subject) -> str:

@@ -16,7 +16,10 @@ _HEIGHTS = (15.0, 9.5, 20.5, 12.0, 18.0)  # where dots of one row stand, so that
 
 @dataclass(frozen=True)
 class Measured:
-    """One row of a table: `mean` with its interval `low` to `high` (None: no interval), `values` by seed."""
+    """One row of a table: `mean` with its interval `low` to `high` (None: no interval), `values` by seed.
+
+    `color` is its place in the palette; `note` stands small under the label.
+    """
 
     label: str
     color: int
@@ -25,6 +28,7 @@ class Measured:
     high: float | None = None
     values: dict[int, float] = field(default_factory=dict)
     best: bool = False
+    note: str = ""
 
     @property
     def between(self) -> str:
@@ -60,6 +64,7 @@ def dot_picture(title: str, rows: Sequence[Measured], caption: str) -> dict[str,
         "rows": [
             {
                 "label": row.label,
+                "note": row.note,
                 "color": row.color % len(COLORS),
                 "best": row.best,
                 "mean": place(row.mean),
@@ -103,7 +108,7 @@ def _tick_text(tick: float, ticks: Sequence[float]) -> str:
     decimals = max(
         0, -math.floor(math.log10(step) + 1e-9) + (abs(step * 10 ** -math.floor(math.log10(step)) - 2.5) < 1e-6)
     )
-    return minus(plain(tick, min(decimals, 6)))
+    return minus(plain(tick, min(decimals, 6))) if tick else "0"
 
 
 def dot_png(title: str, rows: Sequence[Measured]) -> bytes:

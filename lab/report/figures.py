@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lab.report.style import COLORS, drawable, figure_of, png_of, svg_of
-from lab.report.text import count, data_uri, listing
+from lab.report.text import count, data_uri, listing, number
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lab.runs.run import Run
     from lab.runs.study import Row
 
 MOST_CURVES = 12
+MOST_ENDS = 6  # rows whose last values are said in words
 _NOT_CURVES = {"step", "time", "epoch"}
 
 
@@ -42,47 +45,71 @@ class FigureGroup:
     more: list[PageFigure] = field(default_factory=list)
 
 
-def learning_curves(rows: Sequence[Row]) -> list[PageFigure]:
-    """One figure for each metric that runs recorded while they trained: a line a run, its row's colour."""
-    lines: dict[str, list[tuple[int, Run, Any, Any]]] = {}
-    for index, row in enumerate(rows):
+@dataclass(frozen=True)
+class Line:
+    """What one run recorded of one metric while it trained; `row` is its row's place."""
+
+    row: int
+    steps: pd.Series
+    values: pd.Series
+
+
+def learning_curves(rows: Sequence[Row]) -> dict[str, PageFigure]:
+    """By metric, one figure of what runs recorded while they trained: a line a run, in its row's colour.
+
+    A metric that went the same way in all of several runs, as a schedule does, is left out.
+    """
+    lines: dict[str, list[Line]] = {}
+    for place, row in enumerate(rows):
         for run in row.runs:
             table = run.metrics
-            for name in table.columns if len(table) > 1 else []:
-                known = table[name].notna() if name not in _NOT_CURVES and table[name].dtype.kind in "fiu" else []
-                if sum(known) > 1:
-                    lines.setdefault(name, []).append((index, run, table["step"][known], table[name][known]))
-    return [_curve(name, lines[name], rows) for name in list(lines)[:MOST_CURVES]]
+            for name in table.columns:
+                known = table[name].notna()
+                if name not in _NOT_CURVES and table[name].dtype.kind in "fiu" and known.sum() > 1:
+                    lines.setdefault(name, []).append(Line(place, table["step"][known], table[name][known]))
+    telling = {name: found for name, found in lines.items() if len(found) == 1 or not _all_same(found)}
+    titles = {figure.name: figure.title for row in rows for run in row.runs for figure in run.figures}
+    return {name: _curve(name, titles.get(name), telling[name], rows) for name in list(telling)[:MOST_CURVES]}
 
 
-def _curve(name: str, lines: Sequence[tuple[int, Run, Any, Any]], rows: Sequence[Row]) -> PageFigure:
+def _all_same(lines: Sequence[Line]) -> bool:
+    return all(line.values.tolist() == lines[0].values.tolist() for line in lines)
+
+
+def _curve(name: str, title: str | None, lines: Sequence[Line], rows: Sequence[Row]) -> PageFigure:
     figure, axis = figure_of(4.6, 3.1)
-    for index, _, steps, values in lines:
-        color = COLORS[index % len(COLORS)]
-        axis.plot(steps, values, color=color, lw=1.5, alpha=0.85, marker="o" if len(steps) <= 30 else "", ms=3)
+    for line in lines:
+        color, mark = COLORS[line.row % len(COLORS)], "o" if len(line.steps) <= 30 else ""
+        axis.plot(line.steps, line.values, color=color, lw=1.5, alpha=0.85, marker=mark, ms=3)
     axis.set_xlabel("step", fontsize=9)
-    axis.set_ylabel(drawable(name), fontsize=9)
-    if all((steps == steps.astype(int)).all() for _, _, steps, _ in lines):
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    shown = list(dict.fromkeys(index for index, *_ in lines))
-    caption = f"{count(len(lines), 'run')} of {count(len(shown), 'row')}, one line a run."
-    ends = "; ".join(
-        f"{rows[i].label} ends at {', '.join(f'{values.iloc[-1]:.3g}' for j, _, _, values in lines if j == i)}"
-        for i in shown[:6]
-    )
-    title = name.replace("_", " ")
+    axis.set_ylabel(drawable(name.replace("_", " ")), fontsize=9)
+    shown = list(dict.fromkeys(line.row for line in lines))
+    title = title or name.replace("_", " ")
+    ends = [
+        f"{rows[i].label} ends at {listing([number(line.values.iloc[-1]) for line in lines if line.row == i])}"
+        for i in shown
+    ]
     svg = data_uri(svg_of(figure), "image/svg+xml")
-    if len(shown) > 1 or len(rows) > 1:  # the PNG stands alone, so it carries the legend that the page has above it
-        for index in shown[:10]:
-            axis.plot([], [], color=COLORS[index % len(COLORS)], label=drawable(rows[index].label))
-        axis.figure.legend(loc="outside upper left", fontsize=8, frameon=False)
+    for place in shown[:10] if len(rows) > 1 else []:  # the PNG stands alone: it carries the legend that the page has
+        axis.plot([], [], color=COLORS[place % len(COLORS)], label=drawable(rows[place].label))
+    if len(rows) > 1:
+        figure.legend(loc="outside upper left", fontsize=8, frameon=False)
     return PageFigure(
-        f"curve {name}", png_of(figure), title, caption, f"Learning curves of {title}: {ends}.", svg, paper=False
+        name=f"curve {name}",
+        png=png_of(figure),
+        title=title[:1].upper() + title[1:],
+        caption=f"{count(len(lines), 'run')}, one line each. {'; '.join(ends[:MOST_ENDS])}.",
+        alt=f"Learning curves: {title} by step. {'; '.join(ends[:MOST_ENDS])}.",
+        source=svg,
+        paper=False,
     )
 
 
-def run_figures(rows: Sequence[Row]) -> list[FigureGroup]:
-    """The figures that recipes drew, grouped by name; pictures that are the same in every byte come once."""
+def run_figures(rows: Sequence[Row], in_curves: Collection[str] = ()) -> list[FigureGroup]:
+    """The figures that recipes drew, grouped by name; pictures that are the same in every byte come once.
+
+    Those named as a metric that has a learning curve of all runs (`in_curves`) are folded away whole.
+    """
     seen: dict[str, list[tuple[Row, Run, Any]]] = {}
     for row in rows:
         for run in row.runs:
@@ -98,10 +125,11 @@ def run_figures(rows: Sequence[Row]) -> list[FigureGroup]:
             if png in taken:
                 continue
             taken.add(png)
-            (group.more if row.label in started else group.figures).append(_page_figure(row, run, figure, png, rows))
+            folded = name in in_curves or row.label in started
+            (group.more if folded else group.figures).append(_page_figure(row, run, figure, png, rows))
             started.add(row.label)
         groups.append(group)
-    return groups
+    return sorted(groups, key=lambda group: bool(group.figures))  # folded ones first, beside the curves
 
 
 def _page_figure(row: Row, run: Run, figure: Any, png: bytes, rows: Sequence[Row]) -> PageFigure:

@@ -45,8 +45,8 @@ def _chain(table: Table, rows: list[TableRow]) -> str:
     """`A (.66) does better than B (.42), which cannot be told from C (.40)`."""
     parts = []
     for place, (better, row) in enumerate(pairwise(rows)):
-        subject = f"{spoken_label(better.label)} ({_number(better)})" if place == 0 else "which"
-        parts.append(f"{subject} {_verdict(table, better, row)} {spoken_label(row.label)} ({_number(row)})")
+        subject = _named(better) if place == 0 else "which"
+        parts.append(f"{subject} {_verdict(table, better, row)} {_named(row)}")
     return ", ".join(parts)
 
 
@@ -64,14 +64,16 @@ def _against_many(table: Table, rows: list[TableRow]) -> str:
     best, *others = rows
     level = [row for row in others if row.against_best and seen_from(row, row.against_best).verdict != "worse"]
     worse = [row for row in others if row not in level]
-    text = f"{spoken_label(best.label)} ({_number(best)}) has the best mean"
+    text = f"{_named(best)} has the best mean"
     if not table.pairs:
-        return f"{text} of {len(rows)} rows, the next being {spoken_label(others[0].label)} ({_number(others[0])})"
+        return f"{text} of {len(rows)} rows, the next being {_named(others[0])}"
     if any(row.against_best and not row.against_best.difference.enough_seeds for row in level):
         return f"{text} of {len(rows)} rows so far; with fewer than three seeds a row no winner is named"
     if not level:
-        return f"{text} and does better than all {len(worse)} others, the next being {spoken_label(worse[0].label)} ({_number(worse[0])})"
-    names = listing([f"{spoken_label(row.label)} ({_number(row)})" for row in level], most=4)
-    return f"{text} but cannot be told from {names}" + (
-        f"; it does better than the other {len(worse)}" if worse else ""
-    )
+        return f"{text} and does better than all {len(worse)} others, the next being {_named(worse[0])}"
+    rest = f"; it does better than the other {len(worse)}" if worse else ""
+    return f"{text} but cannot be told from {listing([_named(row) for row in level], most=4)}{rest}"
+
+
+def _named(row: TableRow) -> str:
+    return f"{spoken_label(row.label)} ({_number(row)})"

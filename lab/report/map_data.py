@@ -114,8 +114,9 @@ def _columns(sources: Sequence[MapSource], items: list[str], on_a_map: int, leng
         rows = source.space.index(source.ids)
         for name in table.columns[:MOST_COLUMNS]:
             values = columns.setdefault(name, {})
-            for item, value in zip(source.ids, table[name].iloc[rows], strict=True):
-                if item not in values and (shown := _shown(value, length)) is not None:
+            column = table[name].iloc[rows]
+            for item, value, known in zip(source.ids, column, column.notna(), strict=True):
+                if known and item not in values and (shown := _shown(value, length)) is not None:
                     values[item] = shown
     return [
         {"name": short(name, 40), "values": [values.get(item) for item in items[:on_a_map]]}
@@ -126,9 +127,7 @@ def _columns(sources: Sequence[MapSource], items: list[str], on_a_map: int, leng
 
 def _shown(value: Any, length: int) -> str | int | None:
     """A value of the metadata as the viewer prints it; None where there is nothing to print."""
-    import pandas as pd
-
-    if not np.isscalar(value) or pd.isna(value) or value == "":
+    if not np.isscalar(value) or value == "":
         return None
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"

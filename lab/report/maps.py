@@ -144,7 +144,8 @@ def _pane(source: MapSource, coloring: Coloring, settings: MapConfig) -> MapPane
         f"{len(source.ids):,} of {count(len(source.space), 'item')}"
     )  # fmt: skip
     seeds = f"seed {source.run.seed}, " if source.row.planned > 1 else ""
-    scores = f"Trustworthiness {number(source.projection.trustworthiness)}, continuity {number(source.projection.continuity)}"
+    kept = source.projection
+    scores = f"Trustworthiness {number(kept.trustworthiness)}, continuity {number(kept.continuity)}"
     return MapPane(
         name=f"map {title}",
         title=title,
@@ -159,22 +160,24 @@ def method_of(settings: MapConfig) -> str:
     """The projection and its settings, short."""
     if settings.method == "pca":
         return "PCA"
-    return f"UMAP ({settings.metric}, {settings.neighbors} neighbours, min_dist {settings.min_dist:g}, seed {settings.seed})"
+    how = f"{settings.metric}, {settings.neighbors} neighbours, min_dist {settings.min_dist:g}, seed {settings.seed}"
+    return f"UMAP ({how})"
 
 
 def _introduction(groups: Sequence[Sequence[MapSource]], coloring: Coloring) -> list[str]:
     first, *others = groups[0]
     shown = len(first.ids)
     frequent = "count" in first.space.metadata.columns and shown < len(first.space)
-    text = f"Each point is one of the {shown:,} {'most frequent items' if frequent else 'items'}; near points have similar vectors."
+    which = f"the {shown:,} {'most frequent items' if frequent else 'items'}"
+    text = f"Each point is one of {which}; near points have similar vectors."
     fewer = [f"{len(source.ids):,} of them in {source.row.label}" for source in others if len(source.ids) < shown]
     if others:
         text += f" The maps show the same items: {listing(fewer)}." if fewer else " All maps show the same items."
     if len(groups) > 1:
         text += " A map whose space holds other items has items and colours of its own."
     how = (
-        "Point at an item to see it, and its nearest neighbours in the original space, on every map; click it to see where "
-        "these neighbours lie. Drag to move; zoom with the buttons, a pinch, or the wheel with Ctrl or ⌘ held."
+        "Point at an item to see it, and its nearest neighbours in the original space, on every map; click it to see "
+        "where these neighbours lie. Drag to move; zoom with the buttons, a pinch, or the wheel with Ctrl or ⌘ held."
     )
     return [f"{text} {coloring.what}", how]
 

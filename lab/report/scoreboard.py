@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from lab.report.text import short, typeset
 if TYPE_CHECKING:
     from lab.report.comparison import Comparison
     from lab.report.comparison_tables import Table, TableRow
+    from lab.runs.run import Run
     from lab.runs.study import Row
 
 MOST_OTHER = 300  # lines in the table of all other measurements
@@ -52,7 +54,8 @@ def scoreboard(rows: Sequence[Row]) -> Scoreboard:
     )
     if comparison.tables:
         first = max(comparison.tables, key=lambda table: len(table.ranked))
-        board.measured = [_measured(row, places.get(row.label, 0)) for row in first.ranked]
+        notes = _what_they_read(rows)
+        board.measured = [_measured(row, places.get(row.label, 0), notes.get(row.label, "")) for row in first.ranked]
         board.picture_title = f"{first.title}, {first.n:,} test items" if first.n > 1 else first.title
         board.picture_caption = _caption(first)
     return board
@@ -96,23 +99,28 @@ def _measures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     """All (evaluation, metric, split) of whole tests, in the order in which runs recorded them."""
     found: dict[tuple[str, str, str], None] = {}
     for row in rows:
-        for result in _results(row):
+        for result in records_of(row.runs[0]) if row.runs else []:
             if not result["label"]:
                 found[result["evaluation"], result["metric"], result["split"]] = None
     return list(found)
 
 
-def _results(row: Row) -> list[dict[str, Any]]:
-    """The results of a row's first run as records; `label` is "" where a result is of a whole test."""
-    if not row.runs:
-        return []
-    records = row.runs[0].results.to_dict("records")
-    return [{**r, "label": "" if not isinstance(r.get("label"), str) else r["label"]} for r in records]
+def _what_they_read(rows: Sequence[Row]) -> dict[str, str]:
+    """By label, the beginning of what is said of a row's data, where rows differ in it."""
+    said = {row.label: (row.runs[0].info.get("data") or {}).get("description", "") for row in rows if row.runs}
+    starts = {label: short(re.split(r"[:(;]", text)[0].strip(), 60) for label, text in said.items()}
+    return starts if len(set(starts.values())) > 1 else {}
 
 
-def _measured(row: TableRow, place: int) -> Measured:
+def records_of(run: Run) -> list[dict[str, Any]]:
+    """The results of a run as records; `label` is "" where a result is of a whole test."""
+    records = [{str(key): value for key, value in r.items()} for r in run.results.to_dict("records")]
+    return [{**r, "label": r["label"] if isinstance(r.get("label"), str) else ""} for r in records]
+
+
+def _measured(row: TableRow, place: int, note: str) -> Measured:
     assert row.value is not None
-    return Measured(row.label, place, row.value, row.low, row.high, dict(row.values), row.best)
+    return Measured(row.label, place, row.value, row.low, row.high, dict(row.values), row.best, note)
 
 
 def _caption(table: Table) -> str:
@@ -131,14 +139,14 @@ def _table(table: Table) -> dict[str, Any]:
     """A table for the template; the rows stand as in the study."""
     against = ["Against the best"] if table.pairs else []
     measured = f"{table.measured[:1].upper()}{table.measured[1:]}." if table.measured else ""
-    secondary = (
-        "" if table.primary else "Not the primary metric: it is here to look at, the answer does not rest on it."
-    )
+    lines = [table.protocol, measured]
+    if not table.primary and table.pairs:
+        lines = [f"The same rule, over {table.n:,} test items.", measured, "The answer does not rest on this test."]
     return {
         "title": f"{table.title}{'' if table.higher_is_better else ', lower is better'}",
         "head": [f"{_capital(spoken(table.metric))} (95 % interval)", *against],
         "rows": [_line(row, bool(table.pairs)) for row in table.rows],
-        "protocol": [" ".join(text for text in (table.protocol, measured, secondary) if text)],
+        "protocol": [" ".join(line for line in lines if line)],
         "pairs": _pairs(table) if table.pairs else None,
     }
 
@@ -164,8 +172,8 @@ def _pairs(table: Table) -> dict[str, Any]:
         verdict = pair.difference.verdict if pair.difference.enough_seeds else "fewer than 3 seeds"
         rows.append([first, typeset(difference), verdict, *map(typeset, tests)])
     note = (
-        f"The verdict on the first row of a pair rests on the interval of the difference alone. {BESIDE}: the columns from "
-        "“seeds alone” on. Effect: the difference in standard deviations of one seed's difference on one item."
+        f"The verdict on the first row of a pair rests on the interval of the difference alone. {BESIDE}: the columns "
+        "from “seeds alone” on. Effect: the difference in standard deviations of one seed's difference on one item."
     )
     head = ["Pair", "Difference", "Verdict", *(_capital(name) for name in PAIR_HEAD[2:])]
     return {"label": f"Pairs of {table.title}", "caption": "", "head": head, "rows": rows, "notes": [note]}
@@ -176,10 +184,9 @@ def _other(rows: Sequence[Row], shown: set[tuple[str, str, str]]) -> dict[str, A
     lines: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for row in rows:
         for run in row.runs:
-            for r in run.results.to_dict("records"):
-                label = r["label"] if isinstance(r.get("label"), str) else ""
-                if label or (r["evaluation"], r["metric"], r["split"]) not in shown:
-                    key = (r["evaluation"], r["metric"], label, r["split"], f"{int(r['n']):,}")
+            for r in records_of(run):
+                if r["label"] or (r["evaluation"], r["metric"], r["split"]) not in shown:
+                    key = (r["evaluation"], r["metric"], r["label"], r["split"], f"{int(r['n']):,}")
                     lines.setdefault(key, {}).setdefault(row.label, []).append(float(r["value"]))
     if not lines:
         return None

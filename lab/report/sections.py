@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.report.text import count, duration, listing, number
@@ -30,7 +31,7 @@ def problems(subject: Subject) -> list[dict[str, str]]:
         found.append({"kind": run.status, "where": where, "text": run.error or _unfinished(run.status)})
     for row in subject.rows:
         for key in row.at_edge:
-            text = f"{key} chose {row.chosen.get(key)}, the end of the range that was tried; a better value may lie beyond."
+            text = f"{key} chose {row.chosen.get(key)}, the end of what was tried; a better value may lie beyond."
             found.append({"kind": "choice", "where": row.label, "text": text})
     notes: dict[tuple[str, str], dict[str, list[int]]] = {}
     for row in subject.rows:
@@ -78,7 +79,7 @@ def data_table(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def config_section(subject: Subject) -> dict[str, Any]:
-    """The command that makes it again, settings that differ, where and when, every resolved config, package versions."""
+    """The command that makes it again, settings that differ, where and when, resolved configs, versions."""
     return {
         "command": command(subject),
         "differences": [table for table in _differences(subject.rows) if table["rows"]],
@@ -92,10 +93,21 @@ def config_section(subject: Subject) -> dict[str, Any]:
 def command(subject: Subject) -> str:
     """The commands that give this report again, from the folder where it was made."""
     if subject.study:
-        runs = [f"lab run {shlex.quote(subject.study.config)}"] if subject.study.config else []
+        runs = [f"lab run {shlex.quote(_config_name(subject.study.config))}"] if subject.study.config else []
         return "\n".join([*runs, f"lab report {shlex.quote(subject.study.name)}"])
     runs = [f"lab run runs/{run.experiment}/{run.id}/config.yaml" for run in subject.runs]
     return "\n".join([*runs, f"lab report {' '.join(run.id for run in subject.runs)}"])
+
+
+def _config_name(path: str) -> str:
+    """A shipped config by its name, one below the current folder by its relative path, another as it is."""
+    from lab.config.shipped import configs_dir
+
+    for folder in (configs_dir(), Path.cwd()):
+        if Path(path).is_relative_to(folder):
+            relative = Path(path).relative_to(folder)
+            return (relative.with_suffix("") if folder == configs_dir() else relative).as_posix()
+    return path
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
@@ -181,7 +193,9 @@ def _environment(runs: Sequence[Run]) -> dict[str, Any]:
             value: Any = run.info
             for key in keys:
                 value = (value or {}).get(key)
-            values.append("–" if value is None else str(value))
+            values.append(
+                "–" if value is None else _short_commit(str(value)) if keys == ("git_commit",) else str(value)
+            )
         return listing(list(dict.fromkeys(values))) or "–"
 
     times = sorted(
@@ -202,6 +216,11 @@ def _environment(runs: Sequence[Run]) -> dict[str, Any]:
         ["Time", f"{times[0]} to {times[-1]} UTC, {duration(seconds)} in {count(len(runs), 'run')}" if times else "–"],
     ]
     return {"label": "Environment", "caption": "", "head": ["What", "Value"], "rows": lines}
+
+
+def _short_commit(commit: str) -> str:
+    name, plus, changes = commit.partition("+")
+    return name[:10] + plus + changes
 
 
 def _packages(runs: Sequence[Run]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _label(axis: Axes, points: np.ndarray, ids: Sequence[str], most: int, render
 
     frame = axis.get_window_extent(renderer)
     placed = np.empty((0, 4))
-    halo = [effects.withStroke(linewidth=2.2, foreground="white")]
+    halo: list[effects.AbstractPathEffect] = [effects.withStroke(linewidth=2.2, foreground="white")]
     for item, (x, y) in list(zip(ids, points, strict=True))[:MOST_TRIED]:
         if len(placed) >= most:
             break

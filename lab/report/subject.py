@@ -104,8 +104,10 @@ def _resolve(ref: str | Path) -> StudyRecord | Run:
     """A study where there is one of that name, else a run."""
     from lab.runs.refs import load_run, load_study
 
-    path = Path(ref)
-    if (path / "run.json").is_file():
+    if str(ref) == "last":
+        run = load_run("last")
+        return load_study(run.info["study"]) if run.info.get("study") else run
+    if (Path(ref) / "run.json").is_file():
         return load_run(ref)
     try:
         return load_study(str(ref))

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.report.text import count, listing, number, share
-from lab.report.words import AMONG, RARE, counts_of, kept_between_seeds, rank_of
+from lab.report.numbers import spoken
+from lab.report.text import listing, number, share
+from lab.report.verdicts import RULE_OF_THUMB, WordRow, verdicts
+from lab.report.words import RARE, counts_of, kept_between_seeds, rank_of
 
 if TYPE_CHECKING:
     from lab.report.map_data import MapSource
 
 ANALOGY, ANSWER = "king - man + woman", "queen"
-_NAMES = {"wordsim353": "WordSim-353", "simlex999": "SimLex-999"}
 MOST_SEEDS = 3  # whose spaces are read to see how far neighbours agree
-
-
-@dataclass
-class WordRow:
-    """What one row's word vectors did. Numbers are means over seeds; None where a test was not taken.
-
-    `tokens`: running words trained on, None for vectors from elsewhere; `rare`: share of the vocabulary seen fewer than
-    `RARE` times; `kept`: share of nearest neighbours that two seeds have in common; `queen`: rank of *queen* by seed.
-    """
-
-    label: str
-    tokens: int | None
-    vocabulary: int
-    rare: float | None
-    similarity: float | None
-    coverage: float | None
-    analogies: float | None
-    questions: int | None
-    queen: list[int] = field(default_factory=list)
-    kept: float | None = None
 
 
 @dataclass
@@ -64,23 +45,13 @@ def teach_section(sources: Sequence[MapSource]) -> TeachSection | None:
     return TeachSection(
         title=f"What {size} words can and cannot teach",
         introduction=[
-            f"The vectors of {listing([row.label for row in trained])} saw {size} running words of text and nothing else. "
-            f"This is what they are worth{beside}, computed from the runs of this report."
+            f"The vectors of {listing([row.label for row in trained])} saw {size} running words of text and nothing "
+            f"else. This is what they are worth{beside}, computed from the runs of this report."
         ],
-        verdicts=[v for v in (
-            _on_similarity(trained, pretrained, test), _on_analogies(trained, pretrained), _on_queen(trained, pretrained),
-            _on_seeds(trained), _on_rare(trained),
-        ) if v],
+        verdicts=verdicts(trained, pretrained, test),
         table=_table(rows, test),
-        notes=[
-            "“Can”, “partly” and “cannot” are rules of thumb: correlation from .6 and from .3; analogies from 50 % and from "
-            "20 %; neighbours kept from 70 % and from 40 %. Published vectors are trained on a thousand times more text "
-            "(GloVe: 6 billion words)."
-        ],
-    )  # fmt: skip
-
-
-# --- measuring
+        notes=[f"{RULE_OF_THUMB} Published vectors saw a thousand times more text and more (GloVe: 6 billion words)."],
+    )
 
 
 def _similarity_test(sources: Sequence[MapSource]) -> str | None:
@@ -109,8 +80,10 @@ def word_row(source: MapSource, test: str) -> WordRow:
         vocabulary=len(source.space),
         rare=None if counts is None else float((counts < RARE).mean()),
         similarity=_mean(runs, test, "spearman"),
+        similarity_known=_mean(runs, test, "spearman_skipped"),
         coverage=_mean(runs, test, "spearman", "coverage"),
         analogies=_mean(runs, "questions-words", "accuracy"),
+        analogies_known=_mean(runs, "questions-words", "accuracy_skipped"),
         questions=_questions(runs),
         queen=[rank for rank in ranks if rank is not None],
         kept=kept_between_seeds(spaces),
@@ -141,105 +114,22 @@ def _questions(runs: Sequence[Any]) -> int | None:
     return int(chosen["n"].max()) if len(chosen) else None
 
 
-# --- saying
-
-
-def _graded(value: float, yes: float, partly: float) -> dict[str, str]:
-    if value >= yes:
-        return {"kind": "yes", "word": "can"}
-    return {"kind": "", "word": "partly"} if value >= partly else {"kind": "no", "word": "cannot"}
-
-
-def _each(rows: Sequence[WordRow], text_of: Any) -> str:
-    return listing([f"{row.label} {text_of(row)}" for row in rows])
-
-
-def _on_similarity(trained: list[WordRow], pretrained: list[WordRow], test: str) -> dict[str, str] | None:
-    known = [row for row in trained if row.similarity is not None]
-    if not known:
-        return None
-    name = _NAMES.get(test, test)
-    text = (
-        f"Tell which words are related. With people's judgements in {name} (1: full agreement, 0: none) "
-        f"{_each(known, lambda row: f'reaches {number(row.similarity)}')}"
-    )
-    others = [row for row in pretrained if row.similarity is not None]
-    text += f"; {_each(others, lambda row: f'reaches {number(row.similarity)}')}." if others else "."
-    covered = [row for row in known if row.coverage is not None]
-    if covered:
-        text += (
-            f" The vocabulary holds both words of {share(min(row.coverage or 0 for row in covered), 0)} of the pairs."
-        )
-    return {**_graded(max(row.similarity or 0 for row in known), 0.6, 0.3), "text": text}
-
-
-def _on_analogies(trained: list[WordRow], pretrained: list[WordRow]) -> dict[str, str] | None:
-    known = [row for row in trained if row.analogies is not None]
-    if not known:
-        return None
-    others = [row for row in pretrained if row.analogies is not None]
-    text = f"Answer analogies. Of {count(known[0].questions or 0, 'question')} {_each(known, lambda row: f'answers {share(row.analogies)}')}"
-    text += f"; {_each(others, lambda row: f'answers {share(row.analogies)}')}." if others else "."
-    return {**_graded(max(row.analogies or 0 for row in known), 0.5, 0.2), "text": text}
-
-
-def _on_queen(trained: list[WordRow], pretrained: list[WordRow]) -> dict[str, str] | None:
-    known = [row for row in trained if row.queen]
-    if not known:
-        return None
-    first = sum(rank == 1 for row in known for rank in row.queen)
-    tries = sum(len(row.queen) for row in known)
-    text = (
-        f"The textbook's king − man + woman = queen holds in {first} of {count(tries, 'run')} of ours: "
-        f"{_each(known, lambda row: f'puts queen at rank {_ranks(row.queen)}')}"
-    )
-    others = [row for row in pretrained if row.queen]
-    text += f"; {_each(others, lambda row: f'at {_ranks(row.queen)}')}." if others else "."
-    grade = {"kind": "yes", "word": "can"} if first == tries else {"kind": "", "word": "partly"} if first else {
-        "kind": "no", "word": "cannot"}  # fmt: skip
-    return {**grade, "text": text}
-
-
-def _on_seeds(trained: list[WordRow]) -> dict[str, str] | None:
-    known = [row for row in trained if row.kept is not None]
-    if not known:
-        return None
-    text = (
-        f"Give a word the same neighbours twice. When only the seed changes, of a frequent word's {AMONG} nearest "
-        f"neighbours {_each(known, lambda row: f'keeps {share(row.kept, 0)}')}."
-    )
-    return {**_graded(max(row.kept or 0 for row in known), 0.7, 0.4), "text": text}
-
-
-def _on_rare(trained: list[WordRow]) -> dict[str, str] | None:
-    known = [row for row in trained if row.rare is not None]
-    if not known:
-        return None
-    part = max(row.rare or 0 for row in known)
-    if part < 0.1:
-        return None
-    vocabulary = max(row.vocabulary for row in known)
-    text = (
-        f"Place rare words. {share(part, 0)} of the {vocabulary:,} words in the vocabulary were seen fewer than {RARE} times; "
-        "where they lie is mostly chance."
-    )
-    return {"kind": "no", "word": "cannot", "text": text}
-
-
-def _ranks(ranks: Sequence[int]) -> str:
-    return listing([f"{rank:,}" for rank in ranks])
-
-
-def _table(rows: list[WordRow], test: str) -> dict[str, Any]:
-    name = _NAMES.get(test, test)
+def _table(rows: Sequence[WordRow], test: str) -> dict[str, Any]:
+    columns: dict[str, Callable[[WordRow], str]] = {
+        "Row": lambda row: row.label,
+        "Words trained on": lambda row: f"{row.tokens:,}" if row.tokens else "elsewhere",
+        "Vocabulary": lambda row: f"{row.vocabulary:,}",
+        f"Seen < {RARE} times": lambda row: share(row.rare),
+        f"{spoken(test)}, Spearman": lambda row: number(row.similarity),
+        "Pairs known": lambda row: share(row.coverage),
+        "On these": lambda row: number(row.similarity_known),
+        "Analogies right": lambda row: share(row.analogies),
+        "Rank of queen, by seed": lambda row: ", ".join(f"{rank:,}" for rank in row.queen) or "–",
+        "Neighbours kept between seeds": lambda row: share(row.kept),
+    }
     return {
         "label": "What the word vectors are worth",
         "caption": "Means over seeds.",
-        "head": ["Row", "Words trained on", "Vocabulary", f"Seen < {RARE} times", f"{name}, Spearman", "Pairs covered",
-                 "Analogies right", "Rank of queen, by seed", "Neighbours kept between seeds"],
-        "rows": [
-            [row.label, f"{row.tokens:,}" if row.tokens else "elsewhere", f"{row.vocabulary:,}", share(row.rare),
-             number(row.similarity), share(row.coverage), share(row.analogies), ", ".join(f"{rank:,}" for rank in row.queen) or "–", share(row.kept)]
-            for row in rows
-        ],
-    }  # fmt: skip
+        "head": list(columns),
+        "rows": [[text_of(row) for text_of in columns.values()] for row in rows],
+    }
