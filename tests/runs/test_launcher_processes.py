@@ -132,14 +132,13 @@ def test_two_processes_never_do_the_same_run_twice(toy, uninterrupted):
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_once_finishes_cleanly_and_says_how_to_go_on(toy, uninterrupted, jobs):
-    process = toy.launch("walks.yaml", "-j", jobs)
+    process = toy.launch("walks.yaml", "nap=0.7", "-j", jobs)
     wait_until(lambda: len(toy.notes_of("begin")) >= int(jobs), "the first runs begin")
-    time.sleep(0.15)
     os.killpg(process.pid, signal.SIGINT)
     code, _, err = end(process)
     assert code == 130
     assert "Stopping at the next safe place; Ctrl-C again stops at once." in err
-    again = "`lab run walks.yaml`" if jobs == "1" else "`lab run walks.yaml -j 2`"
+    again = "`lab run walks.yaml nap=0.7`" if jobs == "1" else "`lab run walks.yaml nap=0.7 -j 2`"
     assert err.splitlines()[-1] == f"interrupted: 0 of 4 runs are finished; {again} goes on from here"
     assert "Traceback" not in err
     assert [run.info["status"] for run in all_runs()] == ["interrupted"] * int(jobs)
