@@ -30,8 +30,9 @@ class CorpusConfig(Section):
     hub_split: str = Field("train", description="split of a hub data set")
     unit: Literal["document", "sentence", "paragraph"] = Field(
         "sentence",
-        description="what one line of a text file or row of a table is; document: it is split into sentences; "
-        "paragraph: so are the lines up to the next blank one, for books with lines of fixed width",
+        description="what one line of a text file or row of a table is; document: it is cut at sentence ends into "
+        "passages of about 200 words; paragraph: lines are joined up to the next blank one, for books with lines of "
+        "fixed width",
     )
     encoding: str = Field("utf-8", description="of text files")
     held_out: HeldOutConfig = Field(default_factory=HeldOutConfig)

@@ -41,11 +41,6 @@ def read_lines(config: CorpusConfig) -> Iterator[Line]:
     return (line for line in lines if line.text and not line.text.isspace())
 
 
-def holds_documents(config: CorpusConfig) -> bool:
-    """Whether a line is a text to be split into sentences, rather than one sentence."""
-    return config.unit != "sentence" or config.source == "wikipedia-sample"
-
-
 def describe(config: CorpusConfig) -> DataFacts:
     """Fingerprint, counts and one line about a source.
 

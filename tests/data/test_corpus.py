@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from lab.data import corpus as module
 from lab.data import decoding
 from lab.data.config import CorpusConfig, HeldOutConfig
-from lab.data.corpus import build_corpus, is_held_out
+from lab.data.corpus import build_corpus, is_held_out, passages
 from lab.data.packaged import packaged_path
-from lab.data.tokenizer import PhrasesConfig, TokenizerConfig
+from lab.data.tokenizer import PhrasesConfig, TokenizerConfig, tokenize
 from lab.errors import UserError
 
 NONE_HELD_OUT = HeldOutConfig(fraction=0)
@@ -42,13 +42,28 @@ def test_a_corpus_can_be_read_again_and_counts_what_it_holds(write):
     ("unit", "sentences"),
     [
         ("sentence", [["one", "two"], ["three", "four"], ["five"]]),
-        ("document", [["one"], ["two"], ["three"], ["four"], ["five"]]),
-        ("paragraph", [["one"], ["two", "three"], ["four"], ["five"]]),
+        ("document", [["one", "two"], ["three", "four"], ["five"]]),
+        ("paragraph", [["one", "two", "three", "four"], ["five"]]),
     ],
 )
 def test_units(write, unit, sentences):
     config = write("a.txt", "One. Two\nthree. Four\n\nFive\n", unit=unit, held_out=NONE_HELD_OUT)
     assert list(build_corpus(config, TokenizerConfig()).training) == sentences
+
+
+def test_documents_are_cut_at_sentence_ends_into_passages(write):
+    text = "".join(f"This is sentence {number} of eight words here. " for number in range(60))
+    config = write("a.txt", text, unit="document", held_out=NONE_HELD_OUT)
+    found = list(build_corpus(config, TokenizerConfig()).training)
+    assert [len(sentence) for sentence in found] == [200, 200, 80]
+    assert [token for sentence in found for token in sentence] == tokenize(text, TokenizerConfig())
+
+
+@given(st.text(alphabet=st.sampled_from("aB. \n"), max_size=3_000))
+def test_passages_leave_nothing_out(text):
+    found = list(passages(text))
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert all(len(passage.split()) >= 200 or passage is found[-1] for passage in found)
 
 
 def test_long_sentences_are_cut_at_ten_thousand_tokens(write):
