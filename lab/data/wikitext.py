@@ -141,12 +141,11 @@ def _drop_bracketed(text: str) -> str:
 # Links are carried through the cleaning between two characters that no text holds (not even as an entity, which
 # `html.unescape` drops), so that their places are known at the end.
 _START, _END = "\ufdd0", "\ufdd1"
-_LINK = re.compile(r"\[\[([^\[\]|\n]*)(?:\|((?:(?!\]\]|\[\[).)*))?\]\]([a-z]*)")
+_LINK = re.compile(r"\[\[([^\[\]|{}<>\n]*)(?:\|((?:(?!\]\]|\[\[).)*))?\]\]([a-z]*)")
 _URL = r"(?:https?:|ftp:|news:|irc:|mailto:|)//[^\s\]<>\"]+|mailto:[^\s\]]+"
 _EXTERNAL = re.compile(rf"\[(?:{_URL})\s*([^\]\n]*)\]")
 _BARE_URL = re.compile(r"\bhttps?://[^\s<>\"\ufdd0\ufdd1]+")
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-_SWITCH = re.compile(r"__[A-Z]+__")
+_MARK = re.compile(r"</?[a-zA-Z][^<>]*>|__[A-Z]+__|\[\[|\]\]|\{\{|\}\}|'{2,}")
 _INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u2060\ufeff\x00-\x08\x0e-\x1f]")
 # Namespaces and sister projects: their pages are no articles. Codes of projects and languages are written small.
 _ELSEWHERE = re.compile(
@@ -162,11 +161,7 @@ def _paragraph(markup: str, kind: Literal["prose", "item"]) -> Paragraph:
     text = _LINK.sub(lambda match: _mark(match, targets), markup)
     text = _EXTERNAL.sub(r"\1", text)
     text = _BARE_URL.sub("", text)
-    text = _drop_quotes(text)
-    text = _TAG.sub("", text)
-    text = _SWITCH.sub("", text)
-    text = re.sub(r"\[\[|\]\]|\{\{|\}\}", "", text)
-    text = _INVISIBLE.sub("", html.unescape(text))
+    text = _INVISIBLE.sub("", html.unescape(_drop_marks(text)))
     return _place(_tidy(" ".join(text.split())), targets, kind)
 
 
@@ -176,8 +171,9 @@ def _mark(match: re.Match[str], targets: list[str]) -> str:
     anchor = page.lstrip(":") if label is None else label.rsplit("|", 1)[-1]
     if label is not None and not label.strip():  # [[Foo (bar)|]] shows Foo
         anchor = re.sub(r"^:?(?:\w+:)?\s*|\s*\([^()]*\)$|,.*$", "", page)
+    anchor = _drop_marks(anchor)
     target = link_target(page)
-    if not target:
+    if not target or not anchor.strip():
         return anchor + trail
     targets.append(target)
     return f"{_START}{anchor}{trail}{_END}"
@@ -194,9 +190,15 @@ def link_target(page: str) -> str:
     return title[:1].upper() + title[1:]
 
 
-def _drop_quotes(text: str) -> str:
-    """Text without the apostrophes of bold and italics; four mean one that shows, and bold."""
-    return re.sub("'{2,}", lambda match: "'" * {2: 0, 3: 0, 4: 1, 5: 0}.get(len(match[0]), len(match[0]) - 5), text)
+def _drop_marks(text: str) -> str:
+    """Text without tags, switches, stray brackets, and the apostrophes of bold and italics (four mean one that shows).
+
+    What goes can bring two brackets together, so it is done again until nothing is found.
+    """
+    while True:
+        text, count = _MARK.subn(lambda match: "'" if match[0] == "''''" else "", text)
+        if not count:
+            return text
 
 
 _TIDY = (
