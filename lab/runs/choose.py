@@ -26,7 +26,7 @@ class Choice:
 def validation_result(run: Path) -> dict[str, Any]:
     """The result by which a finished run is chosen: its primary one with split `validation`.
 
-    Returns `{evaluation, metric, value, higher_is_better}`. Nothing else of the results is looked at, so a choice
+    Returns `{evaluation, metric, value, higher_is_better, test_fingerprint}`. Nothing else of the results is looked at, so a choice
     cannot see the test data.
 
     Raises:
@@ -39,7 +39,8 @@ def validation_result(run: Path) -> dict[str, Any]:
             f"run {run.name[:4]} has {len(found)} primary results with split 'validation'; `choose` needs exactly one "
             "(does the config hold validation data out?)"
         )
-    return {key: found[0][key] for key in ("evaluation", "metric", "value", "higher_is_better")}
+    kept = {key: found[0][key] for key in ("evaluation", "metric", "value", "higher_is_better")}
+    return {**kept, "test_fingerprint": found[0].get("test_fingerprint")}
 
 
 def choose(tries: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any] | None]) -> Choice:
@@ -49,11 +50,15 @@ def choose(tries: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, An
     its run failed. A value that is not a number never wins; of equal ones the first does.
 
     Raises:
-        LabError: no try has a number to show.
+        LabError: no try has a number to show, or they were not measured on the same thing (a loss over other windows,
+            say), so that the smallest number says nothing.
     """
     valid = [(i, r) for i, r in enumerate(results) if r is not None and _is_number(r["value"])]
     if not valid:
         raise LabError(f"nothing to choose from: none of {len(tries)} tries has a validation result")
+    if len({(r["evaluation"], r["metric"], r.get("test_fingerprint")) for _, r in valid}) > 1:
+        keys = ", ".join(sorted({key for i, _ in valid for key in tries[i]}))
+        raise LabError(f"`choose` cannot rank the values of {keys}: each changes what the validation result measures")
     sign = 1 if valid[0][1]["higher_is_better"] else -1
     best = max(valid, key=lambda pair: (sign * pair[1]["value"], -pair[0]))[0]
     return Choice(best, [key for key in tries[best] if _at_edge(tries[best][key], [t[key] for t in tries])])

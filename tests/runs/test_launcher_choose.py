@@ -107,7 +107,8 @@ def test_a_dry_run_tells_tries_from_what_follows_the_choice(toy, capsys):
 
 
 def results(*values: float | None, higher: bool = True) -> list:
-    return [None if v is None else {"value": v, "higher_is_better": higher} for v in values]
+    same = {"evaluation": "e", "metric": "m", "test_fingerprint": "f", "higher_is_better": higher}
+    return [None if v is None else {**same, "value": v} for v in values]
 
 
 def test_the_best_wins_and_of_equal_ones_the_first():
@@ -123,6 +124,13 @@ def test_what_is_no_number_never_wins():
         assert choose(tries, results(math.inf, -math.inf, 7.0, higher=higher)).index == 2
     with pytest.raises(LabError, match="none of 3 tries"):
         choose(tries, results(None, math.nan, math.inf))
+
+
+def test_losses_over_different_predictions_are_not_ranked():
+    """A wider window makes other pairs to predict: the smaller loss would be no better model."""
+    first, second = results(1.0, 2.0)
+    with pytest.raises(LabError, match=r"cannot rank the values of model\.window"):
+        choose([{"model.window": 5}, {"model.window": 10}], [first, {**second, "test_fingerprint": "g"}])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +151,8 @@ def test_a_choice_never_sees_test_results(tmp_path):
     mine = {"evaluation": "e", "metric": "m", "split": "validation", "value": 0.5, "higher_is_better": True}
     test = {**mine, "split": "test", "value": 0.9, "primary": True}
     write_json(tmp_path / "results.json", {"results": [test, {**mine, "primary": True}, {**mine, "primary": False}]})
-    assert validation_result(tmp_path) == {"evaluation": "e", "metric": "m", "value": 0.5, "higher_is_better": True}
+    kept = {key: mine[key] for key in ("evaluation", "metric", "value", "higher_is_better")}
+    assert validation_result(tmp_path) == {**kept, "test_fingerprint": None}
     write_json(tmp_path / "results.json", {"results": [test]})
     with pytest.raises(LabError, match="0 primary results"):
         validation_result(tmp_path)
