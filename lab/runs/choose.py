@@ -26,8 +26,8 @@ class Choice:
 def validation_result(run: Path) -> dict[str, Any]:
     """The result by which a finished run is chosen: its primary one with split `validation`.
 
-    Returns `{evaluation, metric, value, higher_is_better, test_fingerprint}`. Nothing else of the results is looked at, so a choice
-    cannot see the test data.
+    Returns `{evaluation, metric, value, higher_is_better, test_fingerprint}`. Nothing else of the results is looked
+    at, so a choice cannot see the test data.
 
     Raises:
         LabError: the run has no such result, or several.
