@@ -96,18 +96,14 @@ def round_ticks(values: Sequence[float], most: int = 6) -> list[float]:
     spread = (high - low) or abs(high) * 0.1 or 1.0
     low, high = low - 0.03 * spread, high + 0.03 * spread
     step = 10.0 ** math.floor(math.log10((high - low) / most))
-    step *= next(
-        m for m in (1, 2, 2.5, 5, 10, 20, 25) if math.ceil(high / (m * step)) - math.floor(low / (m * step)) <= most
-    )
+    step *= next(m for m in (1, 2, 5, 10, 20) if math.ceil(high / m / step) - math.floor(low / m / step) <= most)
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
 def _tick_text(tick: float, ticks: Sequence[float]) -> str:
     step = ticks[1] - ticks[0]
-    decimals = max(
-        0, -math.floor(math.log10(step) + 1e-9) + (abs(step * 10 ** -math.floor(math.log10(step)) - 2.5) < 1e-6)
-    )
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return minus(plain(tick, min(decimals, 6))) if tick else "0"
 
 

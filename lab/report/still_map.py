@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.report.style import drawable, png_of
+from lab.report.style import drawable, missing_glyphs_are_boxes, png_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,12 +27,16 @@ def still_map(points: np.ndarray, ids: Sequence[str], colors: Sequence[str], lab
     axis.axis("off")
     size = float(np.clip(9000 / len(points), 1.5, 22))
     axis.scatter(points[:, 0], points[:, 1], s=size, c=list(colors), alpha=0.7, linewidths=0, rasterized=True)
-    _label(axis, points, ids, labels, canvas.get_renderer())
+    with missing_glyphs_are_boxes():
+        _label(axis, points, ids, labels, canvas.get_renderer())
     return png_of(figure, dpi=150)
 
 
-def _label(axis: Axes, points: np.ndarray, ids: Sequence[str], most: int, renderer: Any) -> None:
-    """Place labels greedily in the order of the ids, each where it touches neither another nor the edge."""
+def _label(axis: Axes, points: np.ndarray, ids: Sequence[str], most: int, renderer: Any) -> np.ndarray:
+    """Place labels greedily in the order of the ids, each where it touches neither another nor the edge.
+
+    Returns the boxes they take, (labels, 4) in pixels: left, bottom, right, top.
+    """
     import matplotlib.patheffects as effects
 
     frame = axis.get_window_extent(renderer)
@@ -58,3 +62,4 @@ def _label(axis: Axes, points: np.ndarray, ids: Sequence[str], most: int, render
             text.set_path_effects(halo)
         else:
             text.remove()
+    return placed

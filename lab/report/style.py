@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +71,14 @@ def svg_of(figure: Figure) -> bytes:
 
 def _saved(figure: Figure, **options: Any) -> bytes:
     target = BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # scripts that the bundled font lacks are drawn as boxes
+    with missing_glyphs_are_boxes():
         figure.savefig(target, **options)
     return target.getvalue()
+
+
+@contextmanager
+def missing_glyphs_are_boxes() -> Iterator[None]:
+    """Keep matplotlib from warning of each character that its font lacks."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        yield

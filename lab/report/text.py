@@ -30,8 +30,9 @@ def minus(text: str) -> str:
 
 
 def typeset(text: str) -> str:
-    """The text with real minus signs before its numbers."""
-    return re.sub(r"(?<![\w.-])-(?=\.?\d)", "−", text)
+    """The text with real minus signs before its numbers, and no line break inside an interval."""
+    text = re.sub(r"(?<![\w.-])-(?=\.?\d)", "−", text)
+    return re.sub(r"\[(\S+), (\S+)\]", "[\\1,\u00a0\\2]", text)
 
 
 def share(value: float | None, decimals: int = 1) -> str:

@@ -10,8 +10,8 @@ from lab.report.text import count, listing, number, share
 from lab.report.words import AMONG, RARE
 
 RULE_OF_THUMB = (
-    "“Can”, “partly” and “cannot” are rules of thumb, for the best of the rows and the words it knows: correlation from "
-    ".6 and from .3; analogies from 50 % and from 20 %; neighbours kept from 70 % and from 40 %."
+    "“Can”, “partly” and “cannot” are rules of thumb, for the best of the rows and the words it knows: correlation "
+    "from .6 and from .3; analogies from 50 % and from 20 %; neighbours kept from 70 % and from 40 %."
 )
 
 
@@ -39,7 +39,7 @@ class WordRow:
 
 
 def verdicts(trained: list[WordRow], pretrained: list[WordRow], test: str) -> list[dict[str, str]]:
-    """One entry for each thing that was measured: `kind` and `word` of the verdict, and its `text`."""
+    """One entry for each thing that was measured: `kind` and `word` of the verdict, `what` it is on, its `text`."""
     found = [
         _on_similarity(trained, pretrained, test),
         _on_analogies(trained, pretrained),
@@ -82,13 +82,14 @@ def _on_similarity(trained: list[WordRow], pretrained: list[WordRow], test: str)
     if best is None:
         return None
     name = spoken(test)
-    text = f"Tell which words are related. Agreement with people on the pairs of {name} (Spearman; 1: full, 0: none): "
+    what = "Tell which words are related."
+    text = f"Agreement with people on the pairs of {name} (Spearman; 1: full, 0: none): "
     text += f"{_both(trained, pretrained, 'similarity', number)}, a pair with an unknown word counting as unrelated."
     if known := _both(trained, pretrained, "similarity_known", number):
         covered = _best(trained, "coverage")
         where = f", {share(covered, 0)} for the vectors trained here" if covered is not None else ""
         text += f" On the pairs whose words are known{where}: {known}."
-    return {**_graded(best, 0.6, 0.3), "text": text}
+    return {**_graded(best, 0.6, 0.3), "what": what, "text": text}
 
 
 def _on_analogies(trained: list[WordRow], pretrained: list[WordRow]) -> dict[str, str] | None:
@@ -97,10 +98,11 @@ def _on_analogies(trained: list[WordRow], pretrained: list[WordRow]) -> dict[str
         return None
     questions = max(row.questions or 0 for row in trained)
     right = _both(trained, pretrained, "analogies", share)
-    text = f"Answer analogies. Right answers to {count(questions, 'question')}: {right}."
+    what = "Answer analogies."
+    text = f"Right answers to {count(questions, 'question')}: {right}."
     if known := _both(trained, pretrained, "analogies_known", share):
         text += f" To those whose words are known: {known}."
-    return {**_graded(best, 0.5, 0.2), "text": text}
+    return {**_graded(best, 0.5, 0.2), "what": what, "text": text}
 
 
 def _on_queen(trained: list[WordRow], pretrained: list[WordRow]) -> dict[str, str] | None:
@@ -109,24 +111,24 @@ def _on_queen(trained: list[WordRow], pretrained: list[WordRow]) -> dict[str, st
         return None
     first = sum(rank == 1 for row in known for rank in row.queen)
     tries = sum(len(row.queen) for row in known)
+    what = "King − man + woman = queen."
     text = (
-        f"The textbook's king − man + woman = queen holds in {first} of {count(tries, 'run')} of ours: "
+        f"The textbook's example holds in {first} of {count(tries, 'run')} of ours: "
         f"{_each(known, lambda row: f'puts queen at rank {_ranks(row.queen)} (by seed)')}"
     )
     others = [row for row in pretrained if row.queen]
     text += f"; {_each(others, lambda row: f'at {_ranks(row.queen)}')}." if others else "."
-    return {**_graded(first / tries, 1.0, 1e-9), "text": text}
+    return {**_graded(first / tries, 1.0, 1e-9), "what": what, "text": text}
 
 
 def _on_seeds(trained: list[WordRow]) -> dict[str, str] | None:
     known = [row for row in trained if row.kept is not None]
     if not known:
         return None
-    text = (
-        f"Give a word the same neighbours twice. When only the seed changes, of a frequent word's {AMONG} nearest "
-        f"neighbours {_both(known, [], 'kept', lambda kept: share(kept, 0))} stay."
-    )
-    return {**_graded(max(row.kept or 0 for row in known), 0.7, 0.4), "text": text}
+    what = "Give a word the same neighbours twice."
+    kept = listing([f"{share(row.kept, 0)} with {row.label}" for row in known])
+    text = f"When only the seed changes, of a frequent word's {AMONG} nearest neighbours there stay {kept}."
+    return {**_graded(max(row.kept or 0 for row in known), 0.7, 0.4), "what": what, "text": text}
 
 
 def _on_rare(trained: list[WordRow]) -> dict[str, str] | None:
@@ -136,12 +138,13 @@ def _on_rare(trained: list[WordRow]) -> dict[str, str] | None:
     part = max(row.rare or 0 for row in known)
     if part < 0.1:
         return None
+    what = "Place rare words."
     vocabulary = max(row.vocabulary for row in known)
     text = (
-        f"Place rare words. {share(part, 0)} of the {vocabulary:,} words in the vocabulary were seen fewer than {RARE} "
+        f"{share(part, 0)} of the {vocabulary:,} words in the vocabulary were seen fewer than {RARE} "
         "times; where they lie is mostly chance."
     )
-    return {"kind": "no", "word": "cannot", "text": text}
+    return {"kind": "no", "word": "cannot", "what": what, "text": text}
 
 
 def _ranks(ranks: Sequence[int]) -> str:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from workshop import Workshop, study_of_words
+
+from lab.report.build import build
+
+SOFTWARE_WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict:
+    """The system's Chromium, drawing WebGL without a graphics card. Missing, the tests skip; in CI they fail."""
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if executable is None:
+        reason = "there is no Chromium on the path; on Debian: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return {"executable_path": executable, "headless": True, "args": ["--no-sandbox", *SOFTWARE_WEBGL]}
+
+
+@pytest.fixture(scope="session")
+def words_report(tmp_path_factory) -> Path:
+    """A report of three maps, built once."""
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_HOME", str(folder))
+        patch.chdir(folder)
+        return build(study_of_words(Workshop(folder)))
+
+
+@pytest.fixture
+def workshop(home) -> Workshop:
+    return Workshop(home)
+
+
+@pytest.fixture
+def opened(page):
+    """Open a report from disk with the network off; `opened.complaints` holds what went wrong in it."""
+    page.context.set_offline(True)
+    return Opened(page)
+
+
+class Opened:
+    def __init__(self, page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", self._note)
+
+    def __call__(self, path: Path, maps: str = "ready"):
+        self.address = path.as_uri()
+        self.page.goto(self.address)
+        self.page.wait_for_selector(f"html[data-maps={maps}]", timeout=60_000)
+        return self.page
+
+    def _note(self, request) -> None:
+        if request.url != self.address and not request.url.startswith("data:"):
+            self.complaints.append(f"request: {request.url}")
