@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lab.errors import LabError, UserError, nearest
 
@@ -74,7 +74,7 @@ class MeasuredRow:
 
         from lab.evaluation.significance import ScoreRow
 
-        matrix = []
+        matrix: list[Any] = []
         for m in self.measurements:
             places = {item: place for place, item in enumerate(m.ids or ())}
             matrix.append(m.scores[[places[item] for item in order]] if m.scores is not None else [])
@@ -114,7 +114,8 @@ def rows_of(targets: Iterable[Any]) -> list[Row]:
 def results_of(rows: Sequence[Row]) -> dict[str, list[Result]]:
     """The results of every run by its id, those of a part of a test (they have a label) left out."""
     runs = {run.id: run for row in rows for run in row.runs}
-    return {id: [r for r in run.results.to_dict("records") if not _text(r.get("label"))] for id, run in runs.items()}
+    records = {id: cast("list[Result]", run.results.to_dict("records")) for id, run in runs.items()}
+    return {id: [result for result in found if not _text(result.get("label"))] for id, found in records.items()}
 
 
 def choose_results(results: Mapping[str, list[Result]], metric: str | None) -> list[tuple[str, str, str]]:
