@@ -179,7 +179,7 @@ def hostile_study(workshop: Workshop) -> StudyRecord:
     """A study in which everything that can be text is hostile."""
     names = [*HOSTILE, *(f"{text} {i}" for i, text in enumerate(HOSTILE))]
     rows = {}
-    for i, text in enumerate(HOSTILE[:4]):
+    for i, text in enumerate([*HOSTILE[:4], HOSTILE[-1]]):
         space = words_space(i, n=60, names=names)
         space = type(space)(space.ids, space.vectors, space.metadata.assign(**{text[:99]: text, "topic": text}), text)
         run = workshop.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,7 +22,7 @@ from lab.report.sections import config_section, data_table, problems
 from lab.report.style import COLORS
 from lab.report.subject import Subject, subject_of
 from lab.report.teach import teach_section
-from lab.report.text import count, file_names
+from lab.report.text import count, file_names, short
 from lab.report.words import neighbor_tables
 from lab.runs.files import write_atomic
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from lab.runs.study import Row
 
 HERE = Path(__file__).parent
+LONGEST_LABEL = 120
+_BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # they would turn the sentence around a label
 VENDOR = ("regl.min.js", "pub-sub-es.js", "regl-scatterplot.min.js")
 
 
@@ -152,10 +155,12 @@ def _page(subject: Subject) -> Page:
 
 
 def spoken_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows under labels as people say them (`word2vec skip-gram`), where these still differ."""
-    labels = [spoken_label(row.label) for row in rows]
-    if len(set(labels)) < len(labels):
-        return list(rows)
+    """The rows under labels as people say them (`word2vec skip-gram`), short, all different, and safe in a sentence."""
+    labels: list[str] = []
+    for row in rows:
+        label = short(_BIDI.sub("\ufffd", spoken_label(row.label)), LONGEST_LABEL)
+        label = short(_BIDI.sub("\ufffd", row.label), LONGEST_LABEL) if label in labels else label
+        labels.append(f"{label} #{len(labels) + 1}" if label in labels else label)
     return [replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lab.runs.study import Row
 
 MOST_CURVES = 12
-MOST_ENDS = 6  # rows whose last values are said in words
+MOST_ENDS = 4  # rows, if there are no more, whose last values are said in words
 _NOT_CURVES = {"step", "time", "epoch"}
 
 
@@ -77,18 +77,20 @@ def _all_same(lines: Sequence[Line]) -> bool:
 
 
 def _curve(name: str, title: str | None, lines: Sequence[Line], rows: Sequence[Row]) -> PageFigure:
+    from matplotlib.ticker import MaxNLocator
+
     figure, axis = figure_of(4.6, 3.1)
     for line in lines:
         color, mark = COLORS[line.row % len(COLORS)], "o" if len(line.steps) <= 30 else ""
         axis.plot(line.steps, line.values, color=color, lw=1.5, alpha=0.85, marker=mark, ms=3)
+    if all((line.steps % 1 == 0).all() for line in lines):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("step", fontsize=9)
     axis.set_ylabel(drawable(name.replace("_", " ")), fontsize=9)
     shown = list(dict.fromkeys(line.row for line in lines))
     title = title or name.replace("_", " ")
-    ends = [
-        f"{rows[i].label} ends at {listing([number(line.values.iloc[-1]) for line in lines if line.row == i])}"
-        for i in shown
-    ]
+    ends = "; ".join(_end_of(rows[place].label, [line for line in lines if line.row == place]) for place in shown)
+    said = f" {ends}." if len(shown) <= MOST_ENDS else ""
     svg = data_uri(svg_of(figure), "image/svg+xml")
     for place in shown[:10] if len(rows) > 1 else []:  # the PNG stands alone: it carries the legend that the page has
         axis.plot([], [], color=COLORS[place % len(COLORS)], label=drawable(rows[place].label))
@@ -98,11 +100,17 @@ def _curve(name: str, title: str | None, lines: Sequence[Line], rows: Sequence[R
         name=f"curve {name}",
         png=png_of(figure),
         title=title[:1].upper() + title[1:],
-        caption=f"{count(len(lines), 'run')}, one line each. {'; '.join(ends[:MOST_ENDS])}.",
-        alt=f"Learning curves: {title} by step. {'; '.join(ends[:MOST_ENDS])}.",
+        caption=f"{count(len(lines), 'run')}, one line each.{said}",
+        alt=f"Learning curves: {title} by step.{said}",
         source=svg,
         paper=False,
     )
+
+
+def _end_of(label: str, lines: Sequence[Line]) -> str:
+    last = sorted(float(line.values.iloc[-1]) for line in lines)
+    between = number(last[0]) if last[0] == last[-1] else f"{number(last[0])} to {number(last[-1])}"
+    return f"{label} ends at {between}"
 
 
 def run_figures(rows: Sequence[Row], in_curves: Collection[str] = ()) -> list[FigureGroup]:

@@ -189,7 +189,7 @@ def _notes(sources: Sequence[MapSource], settings: MapConfig, left_out: int, cut
         "between clusters, their sizes and their places mean little."
     ]
     if any(source.neighbors is None for source in sources):
-        notes.append("The spaces are too large to list nearest neighbours here; `lab neighbors` does it.")
+        notes.append("The spaces are too large to list nearest neighbours here; “lab neighbors” does it.")
     if left_out > 0:
         notes.append(f"Maps of the first {MOST_MAPS} rows are shown; {left_out} more are left out.")
     if settings.items > MOST_POINTS:

@@ -38,15 +38,21 @@ def problems(subject: Subject) -> list[dict[str, str]]:
         for run in row.runs:
             for kind, text in [*(("warning", w) for w in run.warnings), *_stale(run)]:
                 notes.setdefault((kind, text), {}).setdefault(row.label, []).append(run.seed)
-    return found + [{"kind": kind, "where": _where(places), "text": text} for (kind, text), places in notes.items()]
+    return found + [
+        {"kind": kind, "where": _where(places, subject.rows), "text": text} for (kind, text), places in notes.items()
+    ]
 
 
-def _where(places: Mapping[str, Sequence[int]]) -> str:
-    """Rows with their seeds: `cbow (seeds 0, 1 and 2) and skip-gram (seed 0)`."""
-    seeds = {label: listing([str(seed) for seed in seeds]) for label, seeds in places.items()}
-    return listing(
-        [f"{label} ({'seed' if len(places[label]) == 1 else 'seeds'} {text})" for label, text in seeds.items()]
-    )
+def _where(places: Mapping[str, Sequence[int]], rows: Sequence[Row]) -> str:
+    """Rows, with the seeds where not all are meant: `CBOW and skip-gram (seed 0)`, or `all runs`."""
+    all_seeds = {row.label: [run.seed for run in row.runs] for row in rows if row.runs}
+    if dict(places) == all_seeds and len(all_seeds) > 1:
+        return "all runs"
+    names = []
+    for label, seeds in places.items():
+        which = f" ({'seed' if len(seeds) == 1 else 'seeds'} {listing([str(seed) for seed in seeds])})"
+        names.append(label + ("" if seeds == all_seeds[label] else which))
+    return listing(names)
 
 
 def _unfinished(status: str) -> str:

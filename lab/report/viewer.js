@@ -65,7 +65,7 @@
     pen.fillStyle = cssColor('--ink');
     const order = pane.highlighted; // points; null: all, as they stand
     const count = Math.min(order ? order.length : pane.items.length, MOST_LABELS);
-    const placed = [];
+    const placed = [[width - 140, 0, width, 38]]; // where the buttons are
     for (let i = 0; i < count; i++) {
       const point = order ? order[i] : i;
       const at = pane.plot.getScreenPosition(point);

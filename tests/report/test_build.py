@@ -74,7 +74,7 @@ def test_learning_curves_are_one_figure_of_all_runs(words_page):
     page = words_page[1]
     curves = [e for e in page.all("img") if e.attributes["src"].startswith("data:image/svg+xml")]
     assert len(curves) == 1
-    assert "CBOW ends at 1.300, 1.350 and 1.400" in curves[0].attributes["alt"]
+    assert "CBOW ends at 1.300 to 1.400" in curves[0].attributes["alt"]
 
 
 def test_neighbours_mark_rare_words_and_missing_ones(words_page):
@@ -219,11 +219,22 @@ def test_runs_fold_into_rows_by_config_with_the_seed_apart(workshop):
 def test_labels_are_spoken_only_where_they_still_differ(workshop):
     rows = fold([workshop.run(config={"model": {"architecture": kind}}) for kind in ("cbow", "skipgram")])
     assert [row.label for row in spoken_rows(rows)] == ["CBOW", "skip-gram"]
-    same = [replace(rows[0], label="cbow"), replace(rows[0], label="architecture=cbow")]
-    assert [row.label for row in spoken_rows(same)] == ["cbow", "architecture=cbow"]
+    same = [replace(rows[0], label=label) for label in ("cbow", "architecture=cbow", "architecture=cbow", "\u202eb")]
+    labels = [row.label for row in spoken_rows(same)]
+    assert labels == ["CBOW", "architecture=cbow", "architecture=cbow #3", "\ufffdb"]
 
 
 def test_an_unfinished_run_is_listed(workshop):
     run = Run(workshop.run(status="interrupted", level=None).path)
     page = Page(build([run, workshop.run(seed=1)], "x.html").read_text())
     assert "interrupted" in page.one("section", id="errors").text
+
+
+def test_the_code_of_others_is_what_its_list_says():
+    vendor = Path(build.__code__.co_filename).parent / "vendor"
+    listed = dict(
+        re.findall(r"^\| `(.+?\.js)` .* ([0-9a-f]{12}) \|$", (vendor / "README.md").read_text(), re.MULTILINE)
+    )
+    assert set(listed) == {path.name for path in vendor.glob("*.js")}
+    for name, digest in listed.items():
+        assert hashlib.sha256((vendor / name).read_bytes()).hexdigest().startswith(digest)

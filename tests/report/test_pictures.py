@@ -66,7 +66,7 @@ def rows_with_curves(workshop, curves, kinds=("cbow", "skipgram"), **options):
 def test_a_curve_shows_all_runs_and_a_schedule_is_left_out(workshop):
     rows = rows_with_curves(workshop, [[[3, 2, 1], [3, 2, 1.5]], [[4, 3, 2.5]]])
     curve = learning_curves(rows)["loss"]
-    assert curve.caption == "3 runs, one line each. kind=cbow ends at 1.000 and 1.500; kind=skipgram ends at 2.500."
+    assert curve.caption == "3 runs, one line each. kind=cbow ends at 1.000 to 1.500; kind=skipgram ends at 2.500."
     svg = base64.b64decode(curve.source.removeprefix("data:image/svg+xml;base64,")).decode()
     ElementTree.fromstring(svg)
     assert svg.count("stroke: var(--k0)") >= 2
