@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,12 @@ class PageFigure:
     alt: str
     source: str
     paper: bool = True
+
+    @property
+    def wide(self) -> bool:
+        """Whether it is much wider than high: on a phone it then scrolls in its box instead of shrinking."""
+        width, height = struct.unpack(">II", self.png[16:24])
+        return self.paper and width > 1.7 * height
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.errors import UserError
+from lab.report.numbers import plain
 from lab.report.text import count, minus
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _column(space: EmbeddingSpace, label: str, name: str, expression: bool) -> d
             column["cells"].append(
                 {
                     "name": item,
-                    "similarity": minus(f"{score:.2f}"),
+                    "similarity": minus(plain(float(score), 2)),
                     "count": None if seen is None else f"{seen:,}",
                     "rare": seen is not None and seen < RARE,
                 }

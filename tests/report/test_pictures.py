@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -105,6 +106,8 @@ def test_figures_are_grouped_by_name_first_seeds_before_the_rest(workshop):
     assert [f.title for f in parts.figures] == ["kind=a, seed 0", "kind=b, seed 1"]  # b's first seed equals a's second
     assert [f.title for f in parts.more] == ["kind=a, seed 1"]
     assert len(same.figures) == 1
+    assert not same.figures[0].wide
+    assert replace(same.figures[0], png=png_of(figure_of(3, 1)[0], 30)).wide
     assert same.more == []
     folded = run_figures(fold(runs), in_curves={"parts"})[0]
     assert folded.figures == []
