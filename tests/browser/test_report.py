@@ -160,6 +160,7 @@ def test_print_shows_the_still_maps_and_no_tools(opened, words_report):
     page = opened(words_report)
     page.emulate_media(media="print")
     assert page.locator(".map img").first.is_visible()
+    assert page.locator(".map img").first.evaluate("image => image.complete && image.naturalWidth") > 500
     assert page.locator("#map-tools").is_hidden()
     assert page.locator("nav").is_hidden()
 
