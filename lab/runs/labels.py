@@ -23,8 +23,8 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
     """One label a cell, the same for all seeds of a row and different between rows.
 
     It names the swept keys in their shortest form that is clear. Where these do not tell two rows apart (rows of
-    two entries without a sweep), up to three other values that differ follow; then the config's name; then a
-    number. The experiment stands in front where a study has several.
+    two entries without a sweep), up to three other values that differ follow; then a number. In front stands the name
+    that an entry's config gives itself; for the others the experiment, where a study has several.
     """
     keys = [row_key(cell.entry, cell.row) for cell in cells]
     rows: dict[str, Cell] = {}
@@ -33,15 +33,23 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
     labels = _swept(rows, _short)
     for key in _shared(labels):
         labels[key] = _swept(rows, _full)[key]
-    for more in (_differing(rows), {key: str(cell.values.get("name") or "") for key, cell in rows.items()}):
-        for key in _shared(labels) if len(rows) > 1 else []:
-            labels[key] = _joined(labels[key], more[key])
-    several = len({cell.experiment for cell in cells}) > 1
-    for key, cell in rows.items():
-        labels[key] = _joined(cell.experiment if several else "", labels[key]) or cell.experiment
+    fronts = _fronts(rows)
+    labels = {key: _joined(fronts[key], label) for key, label in labels.items()}
+    differing = _differing(rows)
+    for key in _shared(labels) if len(rows) > 1 else []:
+        labels[key] = _joined(labels[key], differing[key])
+    labels = {key: label or rows[key].experiment for key, label in labels.items()}
     for number, key in enumerate(_shared(labels), start=1):
         labels[key] = f"{labels[key]} #{number}"
     return [labels[key] for key in keys]
+
+
+def _fronts(rows: Mapping[str, Cell]) -> dict[str, str]:
+    """What stands in front of each row's values: its config's own name, or its experiment where there are several."""
+    names = {key: str(cell.values.get("name") or "") for key, cell in rows.items()}
+    own = len(set(names.values())) > 1  # one name for all is the study's
+    several = len({cell.experiment for cell in rows.values()}) > 1
+    return {key: (names[key] if own else "") or (cell.experiment if several else "") for key, cell in rows.items()}
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:

@@ -66,3 +66,12 @@ def test_short_names_keep_as_many_parts_as_tell_them_apart():
 def test_values_as_a_person_writes_them():
     values = {"a.b": 0.001, "c": True, "d": None, "e": [1, "x"], "f": "w" * 100}
     assert describe_values(values) == f'b=0.001, c=true, d=none, e=[1, "x"], f={"w" * 39}…'
+
+
+def test_a_config_of_several_that_names_itself_is_called_by_its_name(toy):
+    entries = [
+        {"config": {"experiment": "toy", "name": "ours"}, "sweep": {"model.rate": [0.1, 0.2]}},
+        {"config": {"experiment": "toy", "name": "theirs"}},
+    ]
+    assert labels({"name": "x", "study": entries}) == ["ours rate=0.1", "ours rate=0.2", "theirs"]
+    assert labels({"experiment": "toy", "name": "mine", "sweep": {"steps": [2, 3]}}) == ["steps=2", "steps=3"]
