@@ -46,7 +46,7 @@ def scoreboard(rows: Sequence[Row]) -> Scoreboard:
     comparison = compare(list(rows))
     tables = [*comparison.tables, *_secondary(rows, comparison)]
     board = Scoreboard(
-        answer=typeset(" ".join(headline(table) for table in comparison.tables)) or _nothing(rows),
+        answer=typeset(" ".join(headline(table) for table in _ranking(comparison.tables))) or _nothing(rows),
         certainty=_certainty(comparison),
         rule=RULE if any(table.pairs for table in tables) else "",
         tables=[_table(table) for table in tables],
@@ -56,9 +56,15 @@ def scoreboard(rows: Sequence[Row]) -> Scoreboard:
         first = max(comparison.tables, key=lambda table: len(table.ranked))
         notes = _what_they_read(rows)
         board.measured = [_measured(row, places.get(row.label, 0), notes.get(row.label, "")) for row in first.ranked]
-        board.picture_title = f"{first.title}, {first.n:,} test items" if first.n > 1 else first.title
+        items = f"{first.n:,} test items"
+        board.picture_title = f"{first.title}, {items}" if first.n > 1 and items not in first.title else first.title
         board.picture_caption = _caption(first)
     return board
+
+
+def _ranking(tables: Sequence[Table]) -> list[Table]:
+    """The tables that the answer speaks of: those that rank rows against each other, where there are any."""
+    return [table for table in tables if len(table.ranked) > 1] or list(tables)
 
 
 def _nothing(rows: Sequence[Row]) -> str:
@@ -85,12 +91,15 @@ def _settled(table: Table) -> str:
 
 
 def _secondary(rows: Sequence[Row], comparison: Comparison) -> list[Table]:
-    """Tables of the first metric of each evaluation that no primary table shows, on test items."""
-    shown = {table.evaluation for table in comparison.tables}
-    tables: list[Table] = []
+    """Tables of the first metric of each evaluation on test items, where no primary table shows that metric."""
+    primary = {(table.evaluation, table.metric) for table in comparison.tables}
+    firsts: dict[str, str] = {}
     for evaluation, metric, split in _measures(rows):
-        if split == "test" and evaluation not in shown:
-            shown.add(evaluation)
+        if split == "test":
+            firsts.setdefault(evaluation, metric)
+    tables: list[Table] = []
+    for evaluation, metric in firsts.items():
+        if (evaluation, metric) not in primary:
             tables += compare(list(rows), metric=f"{evaluation}/{metric}").tables
     return tables
 
