@@ -43,12 +43,17 @@ def run(
 ) -> None:
     """Run an experiment or a study; finished runs are kept."""
     from lab.runs.launcher import run as run_config
+    from lab.runs.study import StudyError
+    from lab.terminal import print_outcome
 
     _logging(log_level)
-    outcome = run_config(config, overrides or (), jobs=jobs, dry_run=dry_run, rerun=rerun, quiet=quiet)
-    if outcome is not None and not dry_run:
-        from lab.terminal import print_outcome
-
+    try:
+        outcome = run_config(config, overrides or (), jobs=jobs, dry_run=dry_run, rerun=rerun, quiet=quiet)
+    except StudyError as error:  # what did finish is shown before the error says what did not
+        if error.study.runs():
+            print_outcome(error.study, write_report=report)
+        raise
+    if not dry_run:
         print_outcome(outcome, write_report=report)
 
 
@@ -157,11 +162,12 @@ def embed(
     data: Annotated[str, typer.Argument(help="a text file (an item a line), csv, tsv or parquet")],
     output: Annotated[Path, typer.Option("-o", "--output", help="the Parquet file to write")],
     column: Annotated[str | None, typer.Option("--column", help="text column of a table")] = None,
+    encoding: Annotated[str, typer.Option("--encoding", help="of a text file")] = "utf-8",
 ) -> None:
     """Embed new items with a run's stored preprocessing."""
     from lab.embed import embed_items
 
-    space, left_out = embed_items(model, data, column)
+    space, left_out = embed_items(model, data, column, encoding)
     space.save(output)
     print(f"{output}: {len(space):,} items, {space.dim} dimensions")
     if left_out:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.errors import UserError, nearest
+
 if TYPE_CHECKING:
     from lab.embeddings.space import EmbeddingSpace
+    from lab.runs.run import Run
 
 
 def find_space(reference: str, ids: str | None = None) -> EmbeddingSpace:
@@ -16,9 +19,23 @@ def find_space(reference: str, ids: str | None = None) -> EmbeddingSpace:
     """
     if is_text_backbone(reference) or Path(reference).expanduser().is_file():
         return vectors_from(reference, ids)
+    return find_run(reference).space()
+
+
+def find_run(reference: str) -> Run:
+    """Return the run that `reference` names, where a vector file or a text backbone might have been meant as well.
+
+    Raises `UserError` as `load_run` does, and says so where a file or a backbone was misspelt.
+    """
     from lab.runs.refs import load_run
 
-    return load_run(reference).space()
+    if Path(reference).suffix and ":" not in reference and not Path(reference).expanduser().exists():
+        raise UserError(f"{reference}: no such file (looked from {Path.cwd()})")
+    try:
+        return load_run(reference)
+    except UserError as error:
+        alike = nearest(reference, _backbones(), 1)
+        raise UserError(f"{error}{f'; or did you mean {alike[0]}?' if alike else ''}") from error
 
 
 def vectors_from(source: str, ids: str | None = None) -> EmbeddingSpace:
@@ -36,10 +53,13 @@ def vectors_from(source: str, ids: str | None = None) -> EmbeddingSpace:
 
 def is_text_backbone(reference: str) -> bool:
     """Whether `reference` names a packaged text encoder or a local transformers folder."""
+    return reference in _backbones() or (Path(reference).expanduser() / "config.json").is_file()
+
+
+def _backbones() -> list[str]:
     from lab.data.packaged import packaged
 
-    names = {entry.name for entry in packaged() if entry.kind == "backbone"}
-    return reference in names or (Path(reference).expanduser() / "config.json").is_file()
+    return [entry.name for entry in packaged("backbone")]
 
 
 def token_space(name: str) -> EmbeddingSpace:

@@ -32,7 +32,7 @@ def columns(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()) -> str:
         for row in cells
     ]
     if header:
-        lines.insert(1, "  ".join("-" * width for width in widths))
+        lines.insert(1, "  ".join("-" * width for width in widths).rstrip())
     return "\n".join(lines)
 
 
@@ -117,11 +117,27 @@ def _list_runs() -> str:
     runs = all_runs()
     if not runs:
         return f"No runs in {os.path.relpath(runs_dir())} yet. Start with: {command('run', 'quickstart')}"
-    rows = []
-    for run in sorted(runs, key=lambda run: run.info.get("started") or "", reverse=True):
+    rows, places = [], _places_in_studies()
+    for run in runs:  # the latest first
         when = (run.info.get("started") or "")[:16].replace("T", " ")
-        rows.append((run.id, run.experiment, run.status, when, run.info.get("seed", ""), run.why_stale() or ""))
-    return columns(rows, ("run", "experiment", "status", "started", "seed", "stale"))
+        place, seed = places.get(run.id, ""), run.info.get("seed", "")
+        rows.append((run.id, run.experiment, run.status, when, seed, place, run.why_stale() or ""))
+    return columns(rows, ("run", "experiment", "status", "started", "seed", "study", "stale"))
+
+
+def _places_in_studies() -> dict[str, str]:
+    """For each run the study it belongs to, the latest if several, with the values of its row: `study:key=value`."""
+    from lab.runs.catalogue import all_studies
+    from lab.runs.labels import describe_values
+
+    places: dict[str, str] = {}
+    for study in all_studies():
+        for cell in study.cells:
+            tried = [(tried["run_id"], tried["changes"]) for tried in cell.candidates]
+            for run_id, values in [(cell.run_id, cell.chosen), *tried]:
+                described = describe_values({**cell.row, **values})
+                places.setdefault(run_id or "", f"{study.name}{':' * bool(described)}{described}")
+    return places
 
 
 def _list_studies() -> str:
@@ -191,8 +207,9 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
     try:
         run = load_run(target)
     except UserError as error:
-        alike = nearest(target, [*names, *(entry.name for entry in packaged())])
-        raise UserError(f"{error}{f'; or did you mean {alike[0]}?' if alike else ''}") from None
+        alike = nearest(target, [*names, *(entry.name for entry in packaged())], cutoff=0.6)
+        hint = f"; or did you mean {alike[0]}?" if alike else ""
+        raise UserError(f"{target!r} is neither a config nor a packaged part; {error}{hint}") from None
     print(_describe_run(run))
 
 

@@ -46,6 +46,11 @@ def test_without_a_verb_the_help_is_shown(capsys):
         (["evaluate", "minilm-l6", "--similarity", "wordsim35"], "wordsim353"),
         (["embed", "minilm-l6", "nowhere.txt", "-o", "out.parquet"], "nowhere.txt"),
         (["export", "minilm-l6", "--to", "word2vek", "-o", "out.txt"], "word2vec"),
+        (["embed", "minilm-l6", "nowhere.txt", "-o", "out.parquet"], "lab: nowhere.txt: no such file"),
+        (["embed", "minilm", "nowhere.txt", "-o", "out.parquet"], "nowhere.txt"),
+        (["evaluate", "nowhere.bin"], "nowhere.bin: no such file"),
+        (["neighbors", "minilm", "king"], "did you mean minilm-l6?"),
+        (["show", "nothing"], "neither a config nor a packaged part; no run"),
         (["compare", "nothing"], "nothing"),
         (["report", "nothing"], "nothing"),
     ],
@@ -144,6 +149,31 @@ def test_embedding_sentences_with_a_packaged_backbone(capsys, home):
     found = space.neighbors(space.ids[0], k=2)
     assert list(found.ids[0]) == [space.ids[1], space.ids[2]]
     assert space.metadata["text"][2] == "Stocks fell sharply."
+
+
+def test_items_to_embed_may_have_an_encoding(capsys, home):
+    (home / "latin.txt").write_bytes("a café\n".encode("latin-1"))
+    command = ["embed", "minilm-l6", "latin.txt", "-o", "out.parquet"]
+    assert "`--encoding latin-1`" in run_cli(capsys, *command)[2]
+    assert "--encoding latn: expected the name" in run_cli(capsys, *command, "--encoding", "latn")[2]
+    assert run_cli(capsys, *command, "--encoding", "latin-1")[0] == 0
+
+
+def test_after_a_failed_run_a_study_shows_what_did_finish(capsys, home):
+    (home / "text.txt").write_text("the cat sat on the mat\nthe dog sat on the log\n" * 20)
+    (home / "study.yaml").write_text(
+        "experiment: word2vec\ndata: {source: text.txt}\nmodel: {vector_size: 4}\ntrain: {epochs: 1}\n"
+        "evaluate: {similarity: [], analogies: []}\nsweep: {vocabulary.min_count: [1, 9999]}\n"
+    )
+    code, out, err = run_cli(capsys, "run", "study.yaml", "--quiet", "--no-report")
+    assert code == 1
+    assert "lab compare study\n" in out
+    assert err.splitlines()[-1].startswith("lab: study study: min_count=9999: 0 of 1 seed, 1 failed: no word is seen")
+    listed = run_cli(capsys, "list")[1]
+    assert {word for word in listed.split() if word.startswith("study:")} == {
+        "study:min_count=1",
+        "study:min_count=9999",
+    }
 
 
 def test_schema_is_json_and_names_every_experiment(capsys):
