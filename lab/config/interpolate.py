@@ -88,8 +88,7 @@ def _resolved(container: Any, path: KeyPath) -> Any:
 def _explained(error: Exception, known: dict[str, Any]) -> str:
     kind, text = type(error).__name__, str(error).splitlines()[0]
     if kind == "InterpolationKeyError" and (found := re.search(r"key '(.*)' not found", text)):
-        names = [dotted(path) for path in _paths(known, ())]
-        return f"refers to {found[1]}, which does not exist{did_you_mean(nearest(found[1], names, 1))}"
+        return f"refers to {found[1]}, which does not exist{did_you_mean(_alike(found[1], known))}"
     if kind == "RecursionError" or "Recursive" in text:
         return "refers to itself in a circle"
     if kind == "GrammarParseError":
@@ -97,6 +96,17 @@ def _explained(error: Exception, known: dict[str, Any]) -> str:
     if kind == "UnsupportedInterpolationType":
         return "names a resolver that does not exist; expected ${section.key} or ${oc.env:VARIABLE}"
     return f"cannot be resolved: {text.rsplit('interpolation: ', 1)[-1]}"
+
+
+def _alike(wrong: str, known: dict[str, Any]) -> list[str]:
+    """Keys of the same name elsewhere, else those with the most similar name, in the same section if one is there."""
+    section, _, name = wrong.rpartition(".")
+    paths = list(_paths(known, ()))
+    beside = [path for path in paths if dotted(path[:-1]) == section]
+    for candidates, cutoff in ((paths, 1.0), (beside, 0.5), (paths, 0.7)):
+        if near := nearest(name, list(dict.fromkeys(str(path[-1]) for path in candidates)), 1, cutoff):
+            return [dotted(path) for path in candidates if path[-1] == near[0]][:3]
+    return []
 
 
 def _paths(values: dict[str, Any], above: KeyPath) -> Iterator[KeyPath]:

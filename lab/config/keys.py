@@ -125,7 +125,7 @@ class Keys:
         return [dotted(path) for path in self.all() if path[-1] == wrong][:3]
 
     def _alike_elsewhere(self, wrong: str) -> list[str]:
-        names = nearest(wrong, list(dict.fromkeys(path[-1] for path in self.all())), 1)
+        names = nearest(wrong, list(dict.fromkeys(path[-1] for path in self.all())), 1, cutoff=0.7)
         return self._same_name(names[0]) if names else []
 
 

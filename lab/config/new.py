@@ -30,11 +30,12 @@ def write_new(name: str, destination: str | Path | None = None) -> Path:
     if target.is_dir():
         target /= source.name
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, "x", encoding="utf-8") as file:
             file.write(_portable(source))
-    except FileExistsError as error:
-        raise UserError(f"{display(target)} exists and is left as it is; name another file with -o") from error
     except OSError as error:
+        if target.exists():
+            raise UserError(f"{display(target)} exists and is left as it is; name another file with -o") from error
         raise UserError(f"{display(target)} cannot be written: {error.strerror or error}") from error
     return target
 

@@ -114,6 +114,9 @@ def _near_value(value: Any, path: KeyPath, keys: Keys) -> str:
         return did_you_mean([_YES_AND_NO[value.lower()]])
     if isinstance(value, float) and value.is_integer() and "whole number" in expected:
         return did_you_mean([str(int(value))])
+    names = [part for part in path if isinstance(part, str)]
+    if isinstance(value, list) and value and len(names) == len(path) and keys.counts(names):
+        return f"; for a run with each, sweep it: sweep.{dotted(path)}=[…], or under `sweep:` in the file"
     item_of_list = bool(path) and isinstance(path[-1], int)
     if expected.startswith("text") and (isinstance(value, int | float) or (value is None and item_of_list)):
         return f"; put it in quotes: '{json.dumps(value)}'"

@@ -66,6 +66,8 @@ WRONG_VALUES = [
         HEAD + "model: {window: 2.5}\n"),
     Bad("whole number with a point", ["config.yaml:2: ", "model.window is 5.0", "did you mean 5?"],
         HEAD + "model: {window: 5.0}\n"),
+    Bad("several numbers for one", ["config.yaml:2: ", "seed is a list", "sweep it: sweep.seed=[…], or under `sweep:`"],
+        HEAD + "seed: [0, 1]\n"),
     Bad("boolean for a number", ["config.yaml:2: ", "train.epochs is true; expected a whole number"],
         HEAD + "train: {epochs: true}\n"),
     Bad("yes for a boolean", ["config.yaml:2: ", "tokenizer.lowercase is 'yes'; expected true or false",
@@ -274,6 +276,8 @@ STUDIES = [
 OVERRIDES = [
     Bad("unknown key", ["command line: unknown key train.epoch; did you mean train.epochs?"],
         overrides=["train.epoch=3"]),
+    Bad("like nothing but by chance", ["command line: unknown key foo (a config has: experiment, "],
+        overrides=["foo=1"]),
     Bad("wrong value", ["command line: train.epochs is -3; expected a whole number of at least 1"],
         overrides=["train.epochs=-3"]),
     Bad("wrong type", ["command line: train.epochs is 'many'; expected a whole number"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.config import load
+from lab.errors import ConfigError
 
 HEAD = {"experiment": "word2vec"}
 
@@ -46,6 +47,20 @@ def test_a_reference_keeps_the_type_and_reaches_defaults_and_sections():
     assert found.report.words == ["cbow", "5th"]
     assert found.report.analogies == ["cbow", "5th"]
     assert found.report.map.items == 100
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [
+        ("model.windw", r"; did you mean model\.window\?"),
+        ("model.learning", r"; did you mean train\.learning_rate\?"),
+        ("epochs", r"; did you mean train\.epochs\?"),
+        ("zzz", "$"),
+    ],
+)
+def test_a_reference_to_nothing_names_the_key_that_was_meant(wrong, near):
+    with pytest.raises(ConfigError, match=rf"refers to {wrong}, which does not exist{near}"):
+        config(seed=f"${{{wrong}}}")
 
 
 def test_a_chain_of_references():

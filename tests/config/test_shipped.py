@@ -101,6 +101,7 @@ def test_a_copy_goes_where_it_is_told(home):
     (home / "folder").mkdir()
     assert write_new("word2vec/cbow", home / "folder") == home / "folder" / "cbow.yaml"
     assert write_new("word2vec/cbow.yaml").resolve() == home / "cbow.yaml"
+    assert write_new("word2vec/cbow", "new folder/é/mine.yaml").is_file()
 
 
 def test_nothing_is_overwritten(home):
@@ -108,8 +109,8 @@ def test_nothing_is_overwritten(home):
     with pytest.raises(UserError, match=r"^cbow.yaml exists and is left as it is; name another file with -o$"):
         write_new("word2vec/cbow")
     assert (home / "cbow.yaml").read_text() == "mine"
-    with pytest.raises(UserError, match=r"^nowhere/a.yaml cannot be written: No such file"):
-        write_new("word2vec/cbow", "nowhere/a.yaml")
+    with pytest.raises(UserError, match=r"^cbow.yaml/a.yaml cannot be written: (Not a directory|File exists)"):
+        write_new("word2vec/cbow", "cbow.yaml/a.yaml")
     with pytest.raises(ConfigError, match=r"no shipped config 'cbwo'; did you mean word2vec/cbow\?"):
         write_new("cbwo")
 
