@@ -102,11 +102,12 @@ def _cost(line: Line) -> tuple[str, str]:
 
 def _sum(listed: Sequence[Line], jobs: int) -> str:
     to_do = [line for line in listed if line.to_do]
+    runs = f"{len(listed)} run{'s' * (len(listed) != 1)}"
     if not to_do:
-        return f"{len(listed)} runs, all finished"
+        return f"{runs}, all finished"
     known = [line.estimate for line in to_do if line.estimate is not None]
     finished = len(listed) - len(to_do)
-    runs = f"{len(listed)} runs: {finished} finished, {len(to_do)} to do"
+    runs += f": {finished} finished, {len(to_do)} to do"
     if not known:
         return f"{runs}; these experiments give no estimate"
     least = "at least" if len(known) < len(to_do) else "about"

@@ -63,6 +63,8 @@ def run(
     if dry_run:
         print(dry.table(dry.lines(schedule), jobs))
         return record
+    if schedule.open:
+        home.make_home()
     with closing(progress(quiet)) as display:
         launch = _Launch(schedule, record if plan.is_study else None, display, rerun, on_event)
         launch.go(jobs)

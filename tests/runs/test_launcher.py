@@ -77,6 +77,14 @@ def test_a_mistake_in_the_data_comes_before_anything_is_done(toy, home):
     assert list(home.iterdir()) == []
 
 
+def test_a_folder_that_cannot_hold_runs_is_told_before_the_first(toy, home, monkeypatch):
+    (home / "file").write_text("")
+    monkeypatch.setenv("LAB_HOME", str(home / "file"))
+    with pytest.raises(UserError, match=r"file/runs: runs cannot be written \(.*\); set LAB_HOME to another folder"):
+        lab.run(study(), quiet=True)
+    assert toy.notes_of("begin") == []
+
+
 @pytest.mark.parametrize("jobs", [0, -1])
 def test_fewer_than_one_run_at_once_is_a_mistake(toy, jobs):
     with pytest.raises(UserError, match=f"jobs={jobs}"):
