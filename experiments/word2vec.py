@@ -191,6 +191,8 @@ def describe_data(run: RunWriter, corpus: Corpus, vocabulary: Vocabulary, pairs:
         run.log(f"loss on {len(pairs):,} predictions in {len(corpus.held_out):,} held-out sentences")
     elif len(corpus.held_out):
         run.warn("the held-out sentences hold no two known words together: there is no loss; hold out a larger share")
+    elif run.config.data.held_out.fraction:
+        run.warn("no sentence fell to the held-out share: there is no loss; raise it, or bring text in shorter lines")
     else:
         run.log("no text is held out (data.held_out.fraction): there is no loss")
 

@@ -131,8 +131,9 @@ def _find(name: str | Path, kind: str) -> Path:
     path = Path(name).expanduser()
     if not path.is_file():
         names = [record.name for record in records.values() if record.kind == kind]
-        near = nearest(str(name), names) or names
-        raise UserError(f"{name}: no such file, and no packaged {kind} set; there is {', '.join(near)}")
+        near = nearest(str(name), names)
+        cure = f"did you mean {' or '.join(near)}?" if near else f"packaged: {', '.join(names)}"
+        raise UserError(f"{name}: no such file (looked from {Path.cwd()}), and no packaged {kind} set; {cure}")
     return path
 
 

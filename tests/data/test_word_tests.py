@@ -88,9 +88,9 @@ def test_mistakes_name_file_and_line(tmp_path, load, content, message):
 
 
 def test_unknown_names_get_the_nearest():
-    with pytest.raises(UserError, match="there is wordsim353"):
+    with pytest.raises(UserError, match=r"did you mean wordsim353\?"):
         load_similarity("wordsim")
-    with pytest.raises(UserError, match="there is questions-words"):
+    with pytest.raises(UserError, match="packaged: questions-words"):
         load_analogies("google")
     with pytest.raises(UserError, match="wordsim353 is packaged similarity, where analogies was expected"):
         load_analogies("wordsim353")

@@ -223,6 +223,12 @@ def test_without_held_out_text_there_is_no_loss(files, home):
     assert run.info["data"]["counts"]["tokens"] > 0
 
 
+def test_text_too_short_to_hold_out_any_is_warned_of(files, home):
+    (home / "one.txt").write_text("the cat sat on the mat and the dog sat on the cat " * 9)
+    run = lab.run(config_of(files, data={"source": "one.txt"}), quiet=True)
+    assert "no sentence fell to the held-out share: there is no loss" in run.warnings[0]
+
+
 ENCODE = """
 import json, sys
 import lab
