@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.config import load, write_new
+from lab.errors import ConfigError
+
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 
 
@@ -52,3 +55,12 @@ def test_every_command_of_the_readme_is_one_that_lab_knows(line):
     assert shown.returncode == 0
     for option in (word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)):
         assert re.search(rf"(?<![\w-]){option}(?![\w-])", shown.stdout), option
+
+
+def test_the_message_shown_is_the_one_that_comes(home):
+    place, said = re.search(r"^    lab: (mine\.yaml:\d+: )(.*?, )…", README, flags=re.MULTILINE).groups()
+    mine = write_new("word2vec/skipgram", "mine.yaml")
+    mine.write_text(mine.read_text(encoding="utf-8").replace("  window:", "  widnow:"), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load("mine.yaml")
+    assert str(caught.value).startswith(place + said)
