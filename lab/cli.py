@@ -167,6 +167,8 @@ def embed(
     """Embed new items with a run's stored preprocessing."""
     from lab.embed import embed_items
 
+    if output.suffix != ".parquet":
+        raise UserError(f"{output}: lab embed writes Parquet; name the file {output.with_suffix('.parquet')}")
     space, left_out = embed_items(model, data, column, encoding)
     space.save(output)
     print(f"{output}: {len(space):,} items, {space.dim} dimensions")

@@ -71,11 +71,11 @@ def print_evaluation(target: str, similarity: list[str] | None, analogies: list[
     from lab.spaces import find_space
 
     space = find_space(target, ids)
-    print(f"{space.name or target}: {len(space):,} items, {space.dim} dimensions\n")
     if similarity is None and analogies is None:
         results = evaluate_space(space, SIMILARITY, ANALOGIES)
     else:
         results = evaluate_space(space, similarity or [], analogies or [])
+    print(f"{space.name or target}: {len(space):,} items, {space.dim} dimensions\n")
     whole = [_test_row(result) for result in results if "label" not in result.details]
     print(columns(whole, ("test", "metric", "value", "95 % interval", "n", "coverage")))
     sections = [result for result in results if "label" in result.details]

@@ -45,6 +45,7 @@ def test_without_a_verb_the_help_is_shown(capsys):
         (["neighbors", "vectors.kv", "king"], "vectors.kv"),
         (["evaluate", "minilm-l6", "--similarity", "wordsim35"], "wordsim353"),
         (["embed", "minilm-l6", "nowhere.txt", "-o", "out.parquet"], "nowhere.txt"),
+        (["embed", "minilm-l6", "README.md", "-o", "out.csv"], "out.parquet"),
         (["export", "minilm-l6", "--to", "word2vek", "-o", "out.txt"], "word2vec"),
         (["embed", "minilm-l6", "nowhere.txt", "-o", "out.parquet"], "lab: nowhere.txt: no such file"),
         (["embed", "minilm", "nowhere.txt", "-o", "out.parquet"], "nowhere.txt"),

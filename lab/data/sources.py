@@ -32,9 +32,15 @@ def find_source(config: CorpusConfig) -> Source:
     """Resolve `config.source`: a packaged name first, then `hf:NAME`, then a path (`~` and patterns allowed).
 
     Raises `UserError` for a name or path that is not there (with the nearest), a packaged name that is no text, a
-    folder without text or tables, and a folder that holds both.
+    folder without text or tables, a folder that holds both, and a column of plain text.
     """
-    name = config.source
+    source = _resolve(config.source)
+    if config.column is not None and source.kind in ("text", "wikipedia"):
+        raise UserError(f"data.column: {config.source} is plain text and has no column {config.column!r}; leave it out")
+    return source
+
+
+def _resolve(name: str) -> Source:
     if name.startswith("hf:"):
         if not name[3:].strip("/"):
             raise UserError("data.source: hf: needs the name of a hub data set after it, such as hf:owner/name")

@@ -15,6 +15,8 @@ from lab.evaluation.word_similarity import Kind, correlate, pair_cosines
 if TYPE_CHECKING:
     from lab.embeddings.space import EmbeddingSpace
 
+FEWEST_FOR_AN_INTERVAL = 10  # pairs; resamples of fewer are too much alike to say anything
+
 _CORRELATIONS: tuple[tuple[str, str, Kind], ...] = (
     ("spearman", "Spearman", "spearman"),
     ("pearson", "Pearson", "pearson"),
@@ -145,8 +147,8 @@ def _similarity(words: Sequence[str], vectors: np.ndarray, test: SimilaritySet) 
         for ending, kept in _conventions(missing).items():
             found = correlate(test.human[kept], cosines[kept], kind)
             details = {
-                "low": found.low,
-                "high": found.high,
+                "low": found.low if kept.sum() >= FEWEST_FOR_AN_INTERVAL else None,
+                "high": found.high if kept.sum() >= FEWEST_FOR_AN_INTERVAL else None,
                 "coverage": float(1 - missing.mean()),
                 "test_fingerprint": test.fingerprint,
                 "protocol": f"{name} correlation of cosines with human scores; {_PAIRS[ending]}; case ignored",
@@ -190,13 +192,13 @@ def _analogies(
 def _accuracy(evaluation: str, metric: str, answers: Answers, kept: np.ndarray, about: dict[str, Any]) -> WordResult:
     """Return the share of correct answers among the questions `kept` (q,) bool.
 
-    The percentile bootstrap of a mean of zeros and ones needs no resampling: it is a quantile of the binomial
-    distribution. Questions of a section share words, so that the interval is, if anything, too narrow.
+    The interval is Wilson's (1927): a bootstrap of nothing but wrong answers would say that 0 is certain. Questions of
+    a section share words, so that it is, if anything, too narrow.
     """
-    from scipy.stats import binom
+    from statsmodels.stats.proportion import proportion_confint
 
-    n = int(kept.sum())
-    value = float(answers.correct[kept].mean()) if n else np.nan
-    low, high = (float(binom.ppf(share, n, value)) / n if n else np.nan for share in (0.025, 0.975))
+    n, correct = int(kept.sum()), int(answers.correct[kept].sum())
+    value = correct / n if n else np.nan
+    low, high = (float(bound) for bound in proportion_confint(correct, n, method="wilson")) if n else (None, None)
     details = {"low": low, "high": high, "coverage": float(answers.known.mean()), **about}
     return WordResult(evaluation, metric, value, n, details)

@@ -220,3 +220,10 @@ def test_real_files(shared_data):
     polarity = CorpusConfig(source=str(shared_data / "sentence_polarity" / "rt-polarity.pos"))
     assert describe(polarity).counts == {"lines": 5331}
     assert sum("é" in text for text in texts(polarity)) > 20
+
+
+def test_a_column_of_plain_text_is_a_mistake(tmp_path):
+    (tmp_path / "plain.txt").write_text("some text\n")
+    for source in (str(tmp_path / "plain.txt"), "wikipedia-sample"):
+        with pytest.raises(UserError, match=r"has no column 'body'; leave it out"):
+            describe(CorpusConfig(source=source, column="body"))

@@ -112,7 +112,12 @@ def test_scores_average_to_their_result(notebook):
 
 def test_results_say_how_sure_and_of_what(notebook):
     for (evaluation, _, _), result in notebook.results.items():
-        assert result["low"] <= result["value"] <= result["high"]
+        if evaluation == "analogies":
+            assert 0 <= result["low"] <= result["value"] <= result["high"] <= 1
+            assert result["low"] < result["high"], "no share of a few questions is certain"
+        else:  # six pairs are too few to resample
+            assert result["low"] is None
+            assert result["high"] is None
         assert result["test_fingerprint"] == {"wordsim353": "pairs", "analogies": "questions"}[evaluation]
         assert result["protocol"].endswith("case ignored")
     assert notebook.results["wordsim353", "pearson", ""]["coverage"] == pytest.approx(5 / 6)
@@ -165,3 +170,12 @@ def test_only_the_frequent_words_answer():
     assert isinstance(skipped, WordResult)
     assert skipped.ids == ["family: man woman king queen"]
     assert skipped.value == 1  # it is the only word left
+
+
+def test_ten_pairs_are_enough_for_an_interval():
+    generator = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(11)]
+    space = EmbeddingSpace(words, generator.standard_normal((11, 4)).astype(np.float32))
+    pairs = Pairs("own", words[:10], words[1:], generator.standard_normal(10))
+    for result in evaluate_words(space, [pairs], []):
+        assert result.details["low"] < result.value < result.details["high"]
