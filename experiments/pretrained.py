@@ -39,12 +39,12 @@ def plan(config: PretrainedConfig) -> DataFacts:
 
     from lab.data.backbones import locate_backbone
     from lab.data.fingerprint import digest, file_fingerprint
-    from lab.data.word_tests import load_analogies, load_similarity
     from lab.errors import UserError
+    from lab.evaluate import load_tests
     from lab.spaces import is_text_backbone
 
-    tests = [load_similarity(name).fingerprint for name in config.evaluate.similarity]
-    tests += [load_analogies(name).fingerprint for name in config.evaluate.analogies]
+    similarities, analogies = load_tests(config.evaluate.similarity, config.evaluate.analogies)
+    tests = [*(test.fingerprint for test in similarities), *(test.fingerprint for test in analogies)]
     source = config.vectors.source
     if is_text_backbone(source):
         found, description = locate_backbone(source).fingerprint, f"the pretrained token table of {source}"

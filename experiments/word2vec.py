@@ -10,14 +10,13 @@ from pydantic import Field, model_validator
 from lab.config.base import ExperimentConfig, Section
 from lab.data.config import CorpusConfig
 from lab.data.tokenizer import TokenizerConfig
-from lab.errors import LabError, UserError
+from lab.errors import LabError
 from lab.experiment import DataFacts, Encoder, Estimate, Recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lab.data.corpus import Corpus
-    from lab.data.word_tests import AnalogyTest, SimilarityTest
     from lab.embeddings.space import EmbeddingSpace
     from lab.models.word2vec.engine import Engine, Options, State, Vocabulary
     from lab.models.word2vec.held_out_loss import HeldOutPairs
@@ -98,9 +97,10 @@ def plan(config: Word2VecConfig) -> DataFacts:
     """Find the text and the word tests; both are part of what the numbers depend on."""
     from lab.data.fingerprint import digest
     from lab.data.text import describe
+    from lab.evaluate import load_tests
 
     facts = describe(config.data)
-    similarities, analogies = load_tests(config.evaluate)
+    similarities, analogies = load_tests(config.evaluate.similarity, config.evaluate.analogies)
     tests = [*(test.fingerprint for test in similarities), *(test.fingerprint for test in analogies)]
     return replace(facts, fingerprint=digest(facts.fingerprint, *tests))
 
@@ -108,7 +108,8 @@ def plan(config: Word2VecConfig) -> DataFacts:
 def run(config: Word2VecConfig, run: RunWriter) -> None:
     """Text → vocabulary → vectors, an epoch at a time → a space of words → word tests."""
     from lab.data.corpus import build_corpus
-    from lab.evaluation.words import evaluate_words, record
+    from lab.evaluate import evaluate_space
+    from lab.evaluation.words import record
     from lab.models.word2vec.gensim_engine import GensimEngine
     from lab.models.word2vec.held_out_loss import hold_out
 
@@ -133,9 +134,8 @@ def run(config: Word2VecConfig, run: RunWriter) -> None:
         record_loss(run, state, pairs, losses)
 
     run.stage("evaluate")
-    similarities, analogies = load_tests(config.evaluate)
-    limit = config.evaluate.restrict_vocabulary
-    record(evaluate_words(space, similarities, analogies, restrict_vocabulary=limit), run)
+    tests = config.evaluate
+    record(evaluate_space(space, tests.similarity, tests.analogies, tests.restrict_vocabulary), run)
 
 
 def train(
@@ -312,17 +312,6 @@ def engine_options(config: Word2VecConfig) -> Options:
     values = {name: value for section in sections for name, value in section.model_dump().items()}
     del values["engine"]
     return Options(**values)
-
-
-def load_tests(config: EvaluateConfig) -> tuple[list[SimilarityTest], list[AnalogyTest]]:
-    """Load the word tests that a config names. Raises `UserError` where one is missing, or two have one name."""
-    from lab.data.word_tests import load_analogies, load_similarity
-
-    tests = [load_similarity(name) for name in config.similarity], [load_analogies(name) for name in config.analogies]
-    names = [test.name for test in tests[0]] + [test.name for test in tests[1]]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"evaluate: two word tests are called {twice[0]!r}; rename the file of one, or leave it out")
-    return tests
 
 
 recipe = Recipe(
