@@ -199,7 +199,8 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
         print(columns([*rows, ("where", packaged_path(target))]))
         return
     names = shipped_names()
-    if target in names or target.endswith((".yaml", ".yml")) or Path(target).is_file():
+    known = {*names, *(name.rsplit("/", 1)[-1] for name in names)}  # `quickstart` is short for `studies/quickstart`
+    if target in known or target.endswith((".yaml", ".yml")) or Path(target).is_file():
         print(show_config(load(target, list(overrides))))
         return
     from lab.runs.refs import load_run

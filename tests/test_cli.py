@@ -177,6 +177,13 @@ def test_after_a_failed_run_a_study_shows_what_did_finish(capsys, home):
     }
 
 
+def test_what_can_be_run_can_be_shown_by_the_same_name(capsys, home):
+    for name in ("quickstart", "studies/quickstart", "cbow"):
+        code, out, _ = run_cli(capsys, "show", name)
+        assert code == 0
+        assert "configs" in out
+
+
 def test_schema_is_json_and_names_every_experiment(capsys):
     code, out, _ = run_cli(capsys, "show", "--schema")
     assert code == 0
