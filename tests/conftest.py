@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no mistake. In CI the same examples every time; elsewhere new ones, so that new ones are found.
+settings.register_profile("lab", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("lab")
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -5,15 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import settings
 from pydantic import Field, model_validator
 
 from lab.config.base import ExperimentConfig, Section
 from lab.config.experiments import recipes
 from lab.experiment import DataFacts, Recipe
-
-settings.register_profile("any speed", deadline=None)  # a busy machine is no mistake
-settings.load_profile("any speed")
 
 
 class TrainConfig(Section):
