@@ -25,7 +25,6 @@ app = typer.Typer(
 )
 
 Overrides = Annotated[list[str] | None, typer.Argument(help="settings to change, e.g. train.epochs=10")]
-Reference = Annotated[str, typer.Argument(help="a run: path, id prefix, `last`, or study:key=value,…")]
 
 
 @app.command()
