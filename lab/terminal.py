@@ -68,19 +68,20 @@ def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
 
         print(f"\nReport: {os.path.relpath(build(outcome))}   (open it in a browser; it needs no network)")
     print("\nNext:")
-    for words in _next_commands(outcome):
+    for words in _next_commands(outcome, comparison):
         print(f"  {command(*words)}")
 
 
-def _next_commands(study: StudyRecord) -> list[tuple[str, ...]]:
+def _next_commands(study: StudyRecord, comparison: Comparison) -> list[tuple[str, ...]]:
+    """Three things to do next, the best row's first run in the middle of them."""
     commands: list[tuple[str, ...]] = [("compare", study.name)]
-    spaces = [run for row in study.rows() for run in row.runs[:1] if run.default_embedding]
+    best = [id for table in comparison.tables for row in table.ranked[:1] for id in row.run_ids[:1]][:1]
     words, sums = study.report.get("words") or [], study.report.get("analogies") or []
-    if spaces and words:
-        commands.append(("neighbors", spaces[-1].id if len(spaces) == 1 else spaces[1].id, words[0]))
+    if best and words:
+        commands.append(("neighbors", best[0], words[0]))
     if sums:
         commands.append(("neighbors", "minilm-l6", sums[0]))
-    commands += [("show", run.id) for run in spaces[:1]]
+    commands += [("show", id) for id in best]
     return commands[:3]
 
 

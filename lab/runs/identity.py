@@ -70,7 +70,8 @@ def source_hash(recipe: Recipe) -> str:
 def _lab_source() -> list[str]:
     package = Path(__file__).parents[1]
     files = sorted(path for part in ARITHMETIC for path in (package / part).rglob("*.py"))
-    return [_source(path) for path in [*files, package / "runs" / "seeds.py"]]
+    alone = (package / name for name in ("evaluate.py", "spaces.py", "runs/seeds.py"))
+    return [_source(path) for path in [*files, *alone]]
 
 
 def _source(path: Path) -> str:

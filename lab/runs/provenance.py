@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lab
+from lab.runs.threads import allowed_cores
 
 DECISIVE = ("torch", "numpy", "gensim")
 """A run goes on from its checkpoint only under the same versions of these."""
@@ -19,6 +19,7 @@ DECISIVE = ("torch", "numpy", "gensim")
 _RECORDED = (*DECISIVE, "scipy", "scikit-learn", "pandas", "pyarrow", "transformers", "datasets", "umap-learn", "numba")
 
 
+@lru_cache
 def packages() -> dict[str, str]:
     """Versions of lab, python and the libraries that can change a number; what is not installed is left out."""
     found = {"lab": lab.__version__, "python": platform.python_version()}
@@ -32,13 +33,12 @@ def packages() -> dict[str, str]:
 
 def host() -> dict[str, Any]:
     """The machine: name, system, machine type, processor and the cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "name": platform.node(),
         "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "processor": _processor(),
-        "cores": cores,
+        "cores": allowed_cores(),
     }
 
 

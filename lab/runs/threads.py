@@ -13,11 +13,15 @@ _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VEC
 _FRESH_VARIABLES = (*_VARIABLES, "NUMBA_NUM_THREADS", "NUMEXPR_MAX_THREADS")
 
 
+def allowed_cores() -> int:
+    """How many cores the system lets this process use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def cores() -> int:
-    """How many cores this process may use; fewer where the user has set OMP_NUM_THREADS."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process is to use: those allowed, or fewer where the user has set OMP_NUM_THREADS."""
     wished = os.environ.get("OMP_NUM_THREADS", "")
-    return min(count, int(wished)) if wished.isdigit() and int(wished) > 0 else count
+    return min(allowed_cores(), int(wished)) if wished.isdigit() and int(wished) > 0 else allowed_cores()
 
 
 def variables(threads: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -217,3 +218,22 @@ def test_the_source_hash_follows_the_recipes_own_file(tmp_path, monkeypatch):
         hashes.append(source_hash(replace(RECIPE, run=module.run)))
     assert hashes[0] == hashes[2]
     assert hashes[0] != hashes[1]
+
+
+def test_what_recipes_build_on_is_part_of_the_source_hash():
+    """Every module of `lab` that a shipped recipe imports, but for those that only carry or record."""
+    import ast
+
+    import lab
+    from lab.runs.identity import _lab_source
+
+    package = Path(lab.__file__).parent
+    hashed = {line.split()[0] for line in _lab_source()}
+    used = set()
+    for recipe in sorted((package.parent / "experiments").glob("[a-z]*.py")):
+        for node in ast.walk(ast.parse(recipe.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lab."):
+                used.add(package.joinpath(*(node.module or "").split(".")[1:]).with_suffix(".py"))
+    arithmetic = {path.name for path in used if path.parent.name != "runs"} - {"errors.py", "experiment.py"}
+    assert {"spaces.py", "evaluate.py", "words.py"} <= arithmetic
+    assert arithmetic <= hashed
