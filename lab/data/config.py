@@ -10,6 +10,17 @@ from pydantic import Field, field_validator
 from lab.config.base import Section
 
 
+def known_encoding(encoding: str) -> str:
+    """Return `encoding` where Python knows it as one of text; raise `ValueError` where not."""
+    try:
+        codec = codecs.lookup(encoding)
+    except LookupError:
+        codec = None
+    if codec is None or not codec._is_text_encoding:  # rot13 and base64 are codecs too
+        raise ValueError("the name of a text encoding, such as utf-8, latin-1, cp1252, utf-16 or shift_jis")
+    return encoding
+
+
 class HeldOutConfig(Section):
     """The part of a corpus that is never trained on, for the validation loss."""
 
@@ -40,10 +51,4 @@ class CorpusConfig(Section):
     @field_validator("encoding")
     @classmethod
     def _encoding_is_known(cls, encoding: str) -> str:
-        try:
-            codec = codecs.lookup(encoding)
-        except LookupError:
-            codec = None
-        if codec is None or not codec._is_text_encoding:  # rot13 and base64 are codecs too
-            raise ValueError("the name of a text encoding, such as utf-8, latin-1, cp1252, utf-16 or shift_jis")
-        return encoding
+        return known_encoding(encoding)
