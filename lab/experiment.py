@@ -25,11 +25,14 @@ class DataFacts:
     `fingerprint`: hex digest of everything in the data that can change the numbers.
     `counts`: what a person would count, e.g. `{"documents": 106}`; shown when the data change.
     `description`: one line for the report, e.g. "106 English Wikipedia articles (packaged with gensim)".
+    `inputs`: digests of what else goes into the run, e.g. `{"weights": "1f3a…"}` of a pretrained network. They are part
+    of a run's id, as other weights make other numbers, but rows that differ in them still share a table.
     """
 
     fingerprint: str
     counts: Mapping[str, int] = field(default_factory=dict)
     description: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,14 @@ class Recipe:
     `estimate(config)`: a short probe, for `--dry-run`; None where a recipe cannot say.
     `load_encoder(run)`: for the verbs that need a model.
     `deterministic`: the seed changes nothing, so one run says all and needs no others to be compared with.
+    `spoken(key, value, config)`: a swept key's value as people say it ("trains the last 3 of 9 blocks"), for the labels
+    of rows; None where `key=value` says it as well.
+    `controls(config)`: rows that every study of this recipe shows for comparison: a label and the config of any
+    experiment each, on the same data, split and seed as the config given; none where `controls: false`.
+    `prepare(configs, say)`: called once before the runs of a study, with the configs of all runs still to be done, to
+    do what they share, such as filling a cache. `say` prints a line, and stops there where Ctrl-C was pressed.
+    `tune`: for swept keys the key that each row has to choose for itself, or else the table compares tuning:
+    `{"strategy.frozen_depth": "train.learning_rate"}`. A study that does not is warned.
     """
 
     name: str
@@ -70,3 +81,7 @@ class Recipe:
     estimate: Callable[[Any], Estimate] | None = None
     load_encoder: Callable[[Run], Encoder] | None = None
     deterministic: bool = False
+    spoken: Callable[[str, Any, Any], str | None] | None = None
+    controls: Callable[[Any], Sequence[tuple[str, Mapping[str, Any]]]] | None = None
+    prepare: Callable[[Sequence[Any], Callable[[str], None]], None] | None = None
+    tune: Mapping[str, str] = field(default_factory=dict)
