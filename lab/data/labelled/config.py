@@ -28,7 +28,8 @@ class SplitConfig(Section):
     fold: Annotated[int, Field(ge=0)] = Field(0, description="which fold validates, counted over all repeats")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="the run's `seed` never changes the split")
     predefined: Literal["auto", "ignore"] = Field(
-        "auto", description="auto: split folders or a `split` column (train; val, valid, validation, dev; test) are kept"
+        "auto",
+        description="auto: split folders or a `split` column (train; val, valid, validation, dev; test) stay",
     )
     leak: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of test items also trained on: only to show what a leak does"

@@ -1,0 +1,173 @@
+"""Pictures from files, bytes or arrays to `(m, 3, size, size) uint8`, decoded in threads."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from lab.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# A JPEG is decoded at the smallest of its own scales that is so many times larger than what is asked for.
+_GAP = 2.0
+
+
+class ImageSource(Protocol):
+    """Pictures by position."""
+
+    def __len__(self) -> int: ...
+
+    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
+        """Pictures as `(m, 3, size, size) uint8`, RGB.
+
+        The shorter side is resized to `size` (antialiased; `interpolation`: nearest, bilinear, bicubic or lanczos) and the
+        middle is cut out. Turned as EXIF says; grey, palette, CMYK and 16-bit pictures become RGB, see-through ones
+        stand on white; of an animation the first frame.
+        """
+        ...
+
+    def picture(self, index: int) -> Image.Image:
+        """One picture whole, as RGB."""
+        ...
+
+    def subset(self, index: np.ndarray) -> ImageSource:
+        """The pictures at these positions."""
+        ...
+
+
+class ArrayImages:
+    """Pictures in memory: `(n, height, width) uint8`, grey, or `(n, height, width, 3) uint8`."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
+        return _in_threads(lambda index: fit(self.picture(index, grey=True), size, interpolation), indices, size)
+
+    def picture(self, index: int, grey: bool = False) -> Image.Image:
+        from PIL import Image
+
+        image = Image.fromarray(self.pixels[index])
+        return image if grey else image.convert("RGB")
+
+    def subset(self, index: np.ndarray) -> ArrayImages:
+        return ArrayImages(self.pixels[index])
+
+
+class FileImages:
+    """Pictures in files, or as the bytes of files."""
+
+    def __init__(self, files: Sequence[Path | bytes]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
+        return _in_threads(lambda index: fit(self._open(index, size), size, interpolation), indices, size)
+
+    def picture(self, index: int) -> Image.Image:
+        return self._open(index, None).convert("RGB")
+
+    def subset(self, index: np.ndarray) -> FileImages:
+        return FileImages([self.files[i] for i in index])
+
+    def _open(self, index: int, size: int | None) -> Image.Image:
+        file = self.files[index]
+        try:
+            return open_picture(file, size)
+        except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for damaged files
+            where = file if isinstance(file, Path) else f"picture {index}"
+            raise UserError(f"{where}: not a picture that can be read: {error}") from None
+
+
+def open_picture(file: Path | bytes, size: int | None) -> Image.Image:
+    """A picture as grey or RGB, upright; a JPEG at a lower scale where only `size` pixels are wanted.
+
+    Raises what Pillow raises (`OSError`, `ValueError`, `SyntaxError`) for what it cannot read.
+    """
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+        if size is not None:
+            scale = max(size * _GAP / min(image.size), 0.0)
+            if scale < 1:
+                image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        return as_rgb(upright)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """8-bit grey stays grey (it becomes RGB after resizing, at a third of the work); everything else becomes RGB."""
+    from PIL import Image
+
+    if image.mode in ("L", "RGB"):
+        return image
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_to_bytes(np.asarray(image), 65535.0 if image.mode.startswith("I;16") else None))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_bytes(values: np.ndarray, full: float | None) -> np.ndarray:
+    """Grey levels of more than 8 bits, or floats, as `uint8`; `full` is white (None: the next usual one above all)."""
+    values = values.astype(np.float64)
+    if full is None:
+        top = float(np.nanmax(values)) if values.size else 0.0
+        full = 1.0 if top <= 1 else 255.0 if top <= 255 else 65535.0 if top <= 65535 else top
+    return np.nan_to_num(np.clip(values * (255.0 / full), 0, 255)).round().astype(np.uint8)
+
+
+def fit(image: Image.Image, size: int, interpolation: str) -> np.ndarray:
+    """One picture as `(3, size, size) uint8`: shorter side to `size`, middle cut out."""
+    from PIL import Image
+
+    width, height = image.size
+    if (width, height) != (size, size):
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        method = Image.Resampling[interpolation.upper()]
+        box = (left, top, left + side, top + side)
+        image = image.resize((size, size), method, box=box, reducing_gap=_GAP if side > 4 * size else None)
+    pixels = np.asarray(image)
+    if pixels.ndim == 2:
+        return np.broadcast_to(pixels, (3, size, size))
+    return pixels.transpose(2, 0, 1)
+
+
+def _in_threads(one: object, indices: np.ndarray, size: int) -> np.ndarray:
+    from concurrent.futures import ThreadPoolExecutor
+
+    out = np.empty((len(indices), 3, size, size), dtype=np.uint8)
+
+    def place(at: int) -> None:
+        out[at] = one(int(indices[at]))  # type: ignore[operator]
+
+    if len(indices) < 4:
+        for at in range(len(indices)):
+            place(at)
+        return out
+    with ThreadPoolExecutor(workers()) as pool:
+        for _ in pool.map(place, range(len(indices))):
+            pass
+    return out
+
+
+def workers() -> int:
+    """Threads for decoding: the cores this process may use (Pillow lets go of the interpreter while it decodes)."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,134 @@
+"""From `data.source` to raw items: which layout it is, and which module reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.data.sources import TABLES, table_kind
+from lab.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.items import RawItems
+
+PACKAGED = ("digits", "mnist-5k", "wikipedia-topics")
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".jfif", ".avif")
+_PARTS = {
+    "train": ("train", "training", "trainset"),
+    "validation": ("val", "valid", "validation", "dev", "eval"),
+    "test": ("test", "testing", "testset", "holdout"),
+}
+_PART_OF = {name: part for part, names in _PARTS.items() for name in names}
+# Files that stand beside data and are none.
+_PAPERS = {"readme", "license", "licence", "source", "notice", "copying", "changelog", "citation", "authors", "sources"}
+
+
+def part_of(name: str) -> str | None:
+    """`train`, `validation` or `test` for what people call them (val, valid, dev, …), else None."""
+    return _PART_OF.get(name.strip().lower())
+
+
+def read_source(config: LabelledConfig) -> RawItems:
+    """The raw items of a source. Raises `UserError` for one that is not there or of no known layout."""
+    from lab.data.labelled import arrays, folders, tables
+
+    name = config.source
+    if name in PACKAGED:
+        if name == "wikipedia-topics":
+            from lab.data.labelled.topics import wikipedia_topics
+
+            return wikipedia_topics()
+        return arrays.packaged_digits(name)
+    if name.startswith("hf:"):
+        from lab.data.labelled.hub import read_hub
+
+        return read_hub(config)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _read_folder(path, config)
+    if not path.exists():
+        raise UserError(f"data.source: {_missing(name, path)}")
+    if table_kind(path):
+        return tables.read_table([(path, None)], path.parent, config)
+    if path.suffix.lower() in IMAGES:
+        raise UserError(f"data.source: {name}: one picture; name the folder that holds a folder for each class")
+    known = ", ".join(TABLES)
+    raise UserError(
+        f"data.source: {name}: a file of no known kind; expected {known} or a folder (in it: {folders.LAYOUTS})"
+    )
+
+
+def _read_folder(path: Path, config: LabelledConfig) -> RawItems:
+    from lab.data.labelled import arrays, folders, tables
+
+    found = visible_files(path)
+    if any(arrays.is_idx(file) for file in found):
+        return arrays.read_idx(path, found)
+    listed = [file for file in found if table_kind(file)]
+    pictures = [file for file in found if file.suffix.lower() in IMAGES]
+    if pictures and config.kind != "text" and not _table_of_pictures(path, listed):
+        return folders.read_image_folder(path, pictures, found)
+    texts = [file for file in found if not table_kind(file) and file not in pictures]
+    if listed:
+        return tables.read_table(_tables_of(path, listed), path, config)
+    return folders.read_text_folder(path, texts, config)
+
+
+def _table_of_pictures(path: Path, tables: list[Path]) -> bool:
+    """Whether one table stands at the top of a folder of pictures that are in no class folders."""
+    at_top = [file for file in tables if file.parent == path]
+    if len(at_top) != 1:
+        return False
+    import json
+
+    start = at_top[0].open("rb").read(4096)
+    header = start.split(b"\n", 1)[0].lower()
+    if at_top[0].suffix.lower() == ".jsonl":
+        try:
+            header = " ".join(json.loads(header)).encode()
+        except ValueError:
+            return False
+    return b"label" in header or b"class" in header
+
+
+def _tables_of(path: Path, tables: list[Path]) -> list[tuple[Path, str | None]]:
+    """The tables of a folder, each with the part of the split it is named after."""
+    parts = [(file, part_of(file.name.split(".", 1)[0].split("-", 1)[0])) for file in tables]
+    if len(parts) == 1:
+        return [(parts[0][0], None)]
+    if all(part for _, part in parts):
+        return parts
+    names = ", ".join(file.relative_to(path).as_posix() for file in tables[:5])
+    raise UserError(
+        f"data.source: {path}: several tables ({names}); name one of them, or call them train, validation and test"
+    )
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """The files below a folder, sorted; hidden ones and papers (README, LICENSE, …) left out."""
+    import os
+
+    found = []
+    for parent, inner, files in os.walk(folder, followlinks=True):
+        inner[:] = sorted(name for name in inner if not name.startswith((".", "__MACOSX")))
+        found += [Path(parent, name) for name in files if not name.startswith(".") and not is_paper(name)]
+    return sorted(found)
+
+
+def is_paper(name: str) -> bool:
+    """Whether a file's name is that of a README, a licence and the like."""
+    stem, _, ending = name.partition(".")
+    return (stem.lower() in _PAPERS and ending.lower() in ("", "txt", "md", "rst", "html")) or name == "Thumbs.db"
+
+
+def _missing(name: str, path: Path) -> str:
+    near = nearest(name, list(PACKAGED), n=1)
+    if not near and path.parent.is_dir():
+        neighbours = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+        near = [str(path.parent / match) for match in nearest(path.name, neighbours)]
+    hint = (
+        f"; did you mean {' or '.join(near)}?" if near else f"; packaged are {', '.join(PACKAGED)}; hub names begin hf:"
+    )
+    where = "" if path.is_absolute() else f" (looked from {Path.cwd()})"
+    return f"{name}: no such file or folder{where}{hint}"
