@@ -60,7 +60,7 @@ def plan(config: ContextualConfig) -> DataFacts:
 
     for sentence in [*config.sentences, *config.anchors]:
         parse_marked(sentence)
-    location = locate_backbone(config.backbone.name)
+    location = locate_backbone(config.backbone.name, "transformers")
     return DataFacts(
         fingerprint=location.fingerprint,
         counts={"sentences": len(config.sentences), "anchors": len(config.anchors)},
@@ -82,7 +82,7 @@ def run(config: ContextualConfig, run: RunWriter) -> None:
     from lab.models.word_in_context import follow_words, unit_rows
 
     run.stage("load the encoder")
-    backbone = load_text_backbone(locate_backbone(config.backbone.name).source, config.backbone.name)
+    backbone = load_text_backbone(locate_backbone(config.backbone.name, "transformers").source, config.backbone.name)
     marked = [parse_marked(sentence) for sentence in config.sentences]
     anchors = [parse_marked(sentence) for sentence in config.anchors]
 

@@ -47,7 +47,7 @@ def plan(config: PretrainedConfig) -> DataFacts:
     tests = [*(test.fingerprint for test in similarities), *(test.fingerprint for test in analogies)]
     source = config.vectors.source
     if is_text_backbone(source):
-        found, description = locate_backbone(source).fingerprint, f"the pretrained token table of {source}"
+        found, description = locate_backbone(source, "transformers").fingerprint, f"the pretrained token table of {source}"
     else:
         files = [Path(name).expanduser() for name in (source, config.vectors.ids) if name]
         for file in files:
@@ -65,7 +65,7 @@ def estimate(config: PretrainedConfig) -> Estimate:
     from lab.spaces import is_text_backbone
 
     source = config.vectors.source
-    folder = Path(locate_backbone(source).source) if is_text_backbone(source) else None
+    folder = Path(locate_backbone(source, "transformers").source) if is_text_backbone(source) else None
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder else Path(source).stat().st_size
     return Estimate(seconds=4 + size / 50e6, bytes=size)
 

@@ -69,7 +69,7 @@ def find_encoder(model: str) -> Encoder:
         from lab.data.backbones import locate_backbone
         from lab.models.text_backbone import load_text_backbone
 
-        return _BackboneEncoder(load_text_backbone(locate_backbone(model).source, model))
+        return _BackboneEncoder(load_text_backbone(locate_backbone(model, "transformers").source, model))
     return find_run(model).encoder()
 
 

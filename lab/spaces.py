@@ -74,7 +74,7 @@ def token_space(name: str) -> EmbeddingSpace:
     from lab.embeddings.space import EmbeddingSpace
     from lab.models.text_backbone import read_token_table, token_kind
 
-    tokens, vectors = read_token_table(Path(locate_backbone(name).source))
+    tokens, vectors = read_token_table(Path(locate_backbone(name, "transformers").source))
     kinds = np.array([token_kind(token) for token in tokens])
     kept = kinds != "unused"
     metadata = pd.DataFrame({"kind": kinds[kept]})
