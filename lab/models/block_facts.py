@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lab.models.backbone import Backbone, TextPreprocessing
+from lab.models.backbone import Backbone, Location, TextPreprocessing
 
 
 @dataclass(frozen=True)
