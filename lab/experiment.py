@@ -84,4 +84,4 @@ class Recipe:
     spoken: Callable[[str, Any, Any], str | None] | None = None
     controls: Callable[[Any], Sequence[tuple[str, Mapping[str, Any]]]] | None = None
     prepare: Callable[[Sequence[Any], Callable[[str], None]], None] | None = None
-    tune: Mapping[str, str] = field(default_factory=dict)
+    tune: Mapping[str, str] = field(default_factory=dict, hash=False)

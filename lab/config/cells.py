@@ -14,10 +14,20 @@ from lab.config.experiments import load_recipe, recipes, unknown_experiment
 from lab.config.keys import keys_of
 from lab.config.places import COMMAND_LINE, DEFAULT, KeyPath, Origin, Tree, did_you_mean, mistake, value_at
 from lab.config.resolve import Override
-from lab.config.sweep import Grid, Value, combinations, describe, override_axes, read_choose, read_sweep, swept_keys
+from lab.config.sweep import (
+    REPLICATES,
+    Grid,
+    Value,
+    combinations,
+    describe,
+    override_axes,
+    read_choose,
+    read_sweep,
+    swept_keys,
+)
 from lab.config.validate import validate
 
-FILE_KEYS = ("extends", "sweep", "choose", "study")
+FILE_KEYS = ("extends", "sweep", "choose", "study", "controls")
 """Keys of a config file that no experiment's class has."""
 
 
@@ -25,8 +35,10 @@ FILE_KEYS = ("extends", "sweep", "choose", "study")
 class Cell:
     """One run to be: a validated config and its place in the study.
 
-    `values`: `config` as JSON types. `row`: swept dotted keys → value, `seed` apart: what a table shows.
+    `values`: `config` as JSON types. `row`: swept dotted keys → value, the replicates' apart: what a table shows.
     `entry`: which entry of the study, from 0. `choices`: the candidates of each key that `choose:` names.
+    `replicate`: the swept ones of `seed`, `data.split.seed` and `data.split.fold`, which cells of one row differ in.
+    `control`: the name of a row that a recipe added for comparison, "" for one that the config asks for.
     """
 
     experiment: str
@@ -37,6 +49,8 @@ class Cell:
     choices: dict[str, list[Any]]
     tree: Tree = field(repr=False, compare=False)
     choose: Grid = field(repr=False, compare=False)
+    replicate: dict[str, Any] = field(default_factory=dict)
+    control: str = ""
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -73,7 +87,7 @@ def cells_of(tree: Tree, entry: int, overrides: Sequence[Override]) -> tuple[lis
     mine = [override for override in overrides if keys.find(override.path) is not None]
     grids = read_sweep(tree, keys)
     grids, choose = override_axes(grids, read_choose(tree, keys, grids), mine, keys)
-    base = tree.without("sweep", "choose")
+    base = tree.without("sweep", "choose", "controls")
     for override in mine:
         if not override.target:
             base = base.with_value(override.path, override.value, COMMAND_LINE)
@@ -84,13 +98,18 @@ def cells_of(tree: Tree, entry: int, overrides: Sequence[Override]) -> tuple[lis
         values = config.model_dump(mode="json")
         row = {key: value_at(values, key.split(".")) for key in swept_keys(grids)}
         choices = {key: [choice.value for choice in axis] for key, axis in choose.items()}
-        cell = Cell(experiment, config, values, row, entry, choices, _changed(base, swept), choose)
+        repeated = {key: value_at(values, key.split(".")) for key in _replicates(grids)}
+        cell = Cell(experiment, config, values, row, entry, choices, _changed(base, swept), choose, repeated)
         identity = json.dumps(values, sort_keys=True)
         if identity in cells and not fixed:
             raise mistake(swept[0].origin, f"two cells are the same: {describe(swept)}; expected each once")
         cells.setdefault(identity, cell)
     _check_candidates(cells.values())
     return list(cells.values()), [override for override in overrides if override not in mine]
+
+
+def _replicates(grids: Sequence[Grid]) -> list[str]:
+    return [key for key in REPLICATES if any(key in grid for grid in grids)]
 
 
 def _check_candidates(cells: Iterable[Cell]) -> None:

@@ -9,19 +9,23 @@ from typing import Any
 
 from lab.config.base import ReportConfig, StudyConfig
 from lab.config.cells import FILE_KEYS, Cell, cells_of
+from lab.config.controls import control_cells, from_command_line, wanted
 from lab.config.keys import Keys, keys_of
 from lab.config.places import COMMAND_LINE, Origin, Tree, did_you_mean, mistake, quoted, value_at
 from lab.config.resolve import Override, extended, find_config, parse_override, read_chain
 from lab.config.validate import validate
 from lab.errors import nearest
 
-_STUDY_KEYS = ("name", "report", "study", "extends")
+_STUDY_KEYS = ("name", "report", "study", "extends", "controls")
 _ENTRY_KEYS = ("config", "sweep", "choose")
 
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What `load` returns. `origins` are those of the first cell; `is_study`: sweep, choose or study was given."""
+    """What `load` returns. `origins` are those of the first cell; `is_study`: sweep, choose or study was given.
+
+    The cells of a study end with the controls that its recipes add (see `lab.config.controls`).
+    """
 
     name: str
     file: Path | None
@@ -50,6 +54,7 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
         file = find_config(str(source), Path())
         folder = file.parent
         tree = read_chain(file)
+    tree, changes = from_command_line(tree, changes)
     if "study" in tree.values:
         return _load_study(tree, file, folder, changes)
     cells, unused = cells_of(tree, 0, changes)
@@ -57,6 +62,8 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
         raise mistake(COMMAND_LINE, keys_of(type(cells[0].config)).unknown(unused[0].path))
     config = cells[0].config
     is_study = any(tree.values.get(key) for key in ("sweep", "choose")) or any(o.target for o in changes)
+    if wanted(tree) and is_study:
+        cells += control_cells(cells, cells)
     return StudyPlan(config.name or _name_of(file, config.experiment), file, cells, config.report, is_study)
 
 
@@ -65,7 +72,7 @@ def _load_study(tree: Tree, file: Path | None, folder: Path, overrides: Sequence
         if key not in _STUDY_KEYS:
             near = did_you_mean(nearest(key, _STUDY_KEYS, 1)) or "; put it into the config of an entry"
             raise mistake(tree.origin((key,)), f"{key} cannot stand beside `study`; expected name or report{near}")
-    head = tree.without("study")
+    head, controls = tree.without("study", "controls"), wanted(tree)
     for override in overrides:
         if override.path == ("experiment",):
             raise mistake(COMMAND_LINE, "experiment cannot be set for a study; its entries say which they run")
@@ -74,14 +81,17 @@ def _load_study(tree: Tree, file: Path | None, folder: Path, overrides: Sequence
     config = validate(head, StudyConfig, more_keys=FILE_KEYS)
     left = [override for override in overrides if not _is_head(override)]
     cells: list[Cell] = []
+    compared: list[Cell] = []
     unused = list(left)
     for number, entry in enumerate(_entries(tree, folder)):
         found, not_here = cells_of(entry, number, left)
         cells += found
+        compared += found if wanted(entry, controls) else []
         unused = [override for override in unused if override in not_here]
     if unused:
         experiments = {cell.experiment: keys_of(type(cell.config)) for cell in cells}
         _no_entry_has(unused[0], experiments)
+    cells += control_cells(compared, cells)
     return StudyPlan(config.name or _name_of(file, "study"), file, cells, config.report, True)
 
 

@@ -12,6 +12,10 @@ from lab.errors import LabError
 
 Node = dict[str, Any]
 _REFERENCE = r"\$\{"
+_CONTROLS: Node = {
+    "type": "boolean",
+    "description": "false: a study without the rows that its recipes add for comparison",
+}
 _EXTENDS: Node = {"type": "string", "description": "config to start from: a relative path or the name of a shipped one"}
 
 
@@ -52,7 +56,7 @@ def _experiment(name: str, schema: Node) -> dict[str, Node]:
     nodes = {".".join(path): keys.find(path) or {} for path in paths}
     file = _loose({word: value for word, value in schema.items() if word != "$defs"}, name)
     axes = {word: _reference(f"{name}.{word}") for word in ("sweep", "choose")}
-    file["properties"] |= {"extends": _EXTENDS} | axes
+    file["properties"] |= {"extends": _EXTENDS, "controls": _CONTROLS} | axes
     return {
         name: file,
         **{f"{name}.{section}": _loose(node, name) for section, node in schema.get("$defs", {}).items()},
@@ -96,7 +100,11 @@ def _study(forms: Sequence[str]) -> dict[str, Node]:
         "additionalProperties": False,
         "properties": {"config": config} | axes,
     }
-    file["properties"] |= {"extends": _EXTENDS, "study": {"type": "array", "minItems": 1, "items": entry}}
+    file["properties"] |= {
+        "extends": _EXTENDS,
+        "controls": _CONTROLS,
+        "study": {"type": "array", "minItems": 1, "items": entry},
+    }
     return {"study": file} | {f"study.{name}": _loose(node, "study") for name, node in schema["$defs"].items()}
 
 

@@ -14,6 +14,8 @@ from lab.config.places import COMMAND_LINE, KeyPath, Origin, Tree, mistake, quot
 from lab.config.resolve import Override
 
 MOST_CELLS = 10_000
+REPLICATES = ("data.split.seed", "data.split.fold", "seed")
+"""Keys that repeat a row rather than make another: who is trained on, and what is random. The last varies fastest."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ def read_choose(tree: Tree, keys: Keys, grids: Sequence[Grid]) -> Grid:
         raise mistake(place, f"{quoted(given)} is no choice; expected keys with lists of values")
     chosen = _grid(tree, ("choose",), given, keys, strict=True)
     for key, values in chosen.items():
-        if key == "seed":
-            raise mistake(values[0].origin, "a seed is never chosen, that would be picking the luckiest; use sweep")
+        if key in REPLICATES:
+            what = "seed" if key.endswith("seed") else "fold"
+            raise mistake(values[0].origin, f"a {what} is never chosen, that would be picking the luckiest; use sweep")
         if any(key in grid for grid in grids):
             raise mistake(values[0].origin, f"{key} is swept as well; expected it in one of sweep and choose")
     return chosen
@@ -94,7 +97,7 @@ def override_axes(
 
 
 def combinations(grids: Sequence[Grid]) -> Iterator[list[Value]]:
-    """The swept values of every cell, seeds innermost, so that the cells of a row follow one another.
+    """The swept values of every cell, replicates innermost, so that the cells of a row follow one another.
 
     Without a sweep there is one cell that changes nothing. Raises `ConfigError` beyond `MOST_CELLS`.
     """
@@ -103,14 +106,18 @@ def combinations(grids: Sequence[Grid]) -> Iterator[list[Value]]:
         origin = next(value.origin for grid in grids for axis in grid.values() for value in axis)
         raise mistake(origin, f"{count:,} cells; expected at most {MOST_CELLS:,}")
     for grid in grids or [{}]:
-        axes = sorted(grid.values(), key=lambda axis: axis[0].key == "seed")
+        axes = sorted(grid.values(), key=lambda axis: _place(axis[0].key))
         for cell in itertools.product(*axes):
             yield list(cell)
 
 
 def swept_keys(grids: Sequence[Grid]) -> list[str]:
-    """Every swept key but `seed`, in the order of the config."""
-    return list(dict.fromkeys(key for grid in grids for key in grid if key != "seed"))
+    """Every swept key but the replicates', in the order of the config."""
+    return list(dict.fromkeys(key for grid in grids for key in grid if key not in REPLICATES))
+
+
+def _place(key: str) -> int:
+    return REPLICATES.index(key) if key in REPLICATES else -1
 
 
 def describe(values: Sequence[Value]) -> str:

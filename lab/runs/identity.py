@@ -29,9 +29,10 @@ def canonical_json(obj: Any) -> str:
     return json.dumps(_plain(obj), sort_keys=True, separators=(",", ":"))
 
 
-def run_id(recipe: Recipe, config: BaseModel, data_fingerprint: str) -> str:
-    """The id of a run: 12 hexadecimal digits."""
-    return _digest({**_what(recipe, config), "data": data_fingerprint}, 6)
+def run_id(recipe: Recipe, config: BaseModel, data_fingerprint: str, inputs: Mapping[str, str] | None = None) -> str:
+    """The id of a run: 12 hexadecimal digits. `inputs`: as in `DataFacts`; without any, the id is that of none."""
+    more = {"inputs": dict(inputs)} if inputs else {}
+    return _digest({**_what(recipe, config), "data": data_fingerprint, **more}, 6)
 
 
 def config_hash(recipe: Recipe, config: BaseModel) -> str:
@@ -70,7 +71,7 @@ def source_hash(recipe: Recipe) -> str:
 def _lab_source() -> list[str]:
     package = Path(__file__).parents[1]
     files = sorted(path for part in ARITHMETIC for path in (package / part).rglob("*.py"))
-    alone = (package / name for name in ("evaluate.py", "spaces.py", "runs/seeds.py"))
+    alone = (package / name for name in ("classify.py", "evaluate.py", "spaces.py", "runs/seeds.py"))
     return [_source(path) for path in [*files, *alone]]
 
 

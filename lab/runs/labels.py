@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lab.config import Cell
 
 _NOT_IN_A_LABEL = {"experiment", "seed", "name", "report"}
+_REPEATED = {"data.split.seed", "data.split.fold"}
 _LONGEST_VALUE = 40
 _MOST_KEYS = 3
 
 
 def row_key(entry: int, row: Mapping[str, Any]) -> str:
-    """What the cells of one row share: the entry of the study and the swept values, `seed` apart."""
+    """What the cells of one row share: the entry of the study and the swept values, the replicates' apart."""
     return json.dumps([entry, dict(row)], sort_keys=True, default=str)
 
 
 def row_labels(cells: Sequence[Cell]) -> list[str]:
-    """One label a cell, the same for all seeds of a row and different between rows.
+    """One label a cell, the same for all replicates of a row and different between rows.
 
-    It names the swept keys in their shortest form that is clear. Where these do not tell two rows apart (rows of
-    two entries without a sweep), up to three other values that differ follow; then a number. In front stands the name
-    that an entry's config gives itself; for the others the experiment, where a study has several.
+    It names the swept keys in their shortest form that is clear, or as their recipe speaks of them. Where these do not
+    tell two rows apart (rows of two entries without a sweep), up to three other values that differ follow; then a
+    number. In front stands the name of a control, or that which an entry's config gives itself; for the others the
+    experiment, where a study has several and no recipe speaks.
     """
     keys = [row_key(cell.entry, cell.row) for cell in cells]
     rows: dict[str, Cell] = {}
     for key, cell in zip(keys, cells, strict=True):
         rows.setdefault(key, cell)
-    labels = _swept(rows, _short)
+    spoken = {key: _spoken(cell) for key, cell in rows.items()}
+    labels = _swept(rows, _short, spoken)
     for key in _shared(labels):
-        labels[key] = _swept(rows, _full)[key]
-    fronts = _fronts(rows)
+        labels[key] = _swept(rows, _full, {})[key]
+    fronts = _fronts(rows, spoken)
     labels = {key: _joined(fronts[key], label) for key, label in labels.items()}
     differing = _differing(rows)
     for key in _shared(labels) if len(rows) > 1 else []:
@@ -44,12 +48,29 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
     return [labels[key] for key in keys]
 
 
-def _fronts(rows: Mapping[str, Cell]) -> dict[str, str]:
+def _fronts(rows: Mapping[str, Cell], spoken: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """What stands in front of each row's values: its config's own name, or its experiment where there are several."""
-    names = {key: str(cell.values.get("name") or "") for key, cell in rows.items()}
+    asked = {key: cell for key, cell in rows.items() if not cell.control}
+    names = {key: str(cell.values.get("name") or "") for key, cell in asked.items()}
     own = len(set(names.values())) > 1  # one name for all is the study's
-    several = len({cell.experiment for cell in rows.values()}) > 1
-    return {key: (names[key] if own else "") or (cell.experiment if several else "") for key, cell in rows.items()}
+    several = len({cell.experiment for cell in asked.values()}) > 1
+    fronts = {key: cell.control for key, cell in rows.items()}
+    for key, cell in asked.items():
+        fronts[key] = (names[key] if own else "") or (cell.experiment if several and not spoken[key] else "")
+    return fronts
+
+
+def _spoken(cell: Cell) -> dict[str, str]:
+    """The swept values of which the recipe speaks in its own words."""
+    from lab.config import load_recipe
+
+    speak = load_recipe(cell.experiment).spoken
+    words: dict[str, str] = {}
+    for key, value in cell.row.items() if speak else ():
+        with suppress(Exception):  # a label is a courtesy; what is wrong is said where it is planned
+            if speak and (text := speak(key, value, cell.config)):
+                words[key] = text
+    return words
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
@@ -74,9 +95,16 @@ def describe_values(
     return ", ".join(f"{names[key]}={text_of(value)}" for key, value in values.items())
 
 
-def _swept(rows: Mapping[str, Cell], text_of: Callable[[Any], str]) -> dict[str, str]:
+def _swept(
+    rows: Mapping[str, Cell], text_of: Callable[[Any], str], spoken: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
     names = short_names(key for cell in rows.values() for key in cell.row)
-    return {key: describe_values(cell.row, names, text_of) for key, cell in rows.items()}
+    labels = {}
+    for key, cell in rows.items():
+        said = spoken.get(key, {})
+        parts = [said.get(k) or describe_values({k: value}, names, text_of) for k, value in cell.row.items()]
+        labels[key] = ", ".join(parts)
+    return labels
 
 
 def _differing(rows: Mapping[str, Cell]) -> dict[str, str]:
@@ -109,7 +137,7 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         if before or key not in _NOT_IN_A_LABEL:
             if isinstance(value, Mapping):
                 flat |= _flat(value, f"{before}{key}.")
-            else:
+            elif f"{before}{key}" not in _REPEATED:
                 flat[f"{before}{key}"] = value
     return flat
 

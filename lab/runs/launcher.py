@@ -19,6 +19,7 @@ from lab.runs import home, interrupt, threads
 from lab.runs.outcome import Outcome
 from lab.runs.plan import Job, Planner, changed_data
 from lab.runs.pool import SECONDS_BETWEEN_LOOKS, Pool
+from lab.runs.prepare import at_edges, prepare, untuned
 from lab.runs.progress import Progress, progress
 from lab.runs.run import Run
 from lab.runs.schedule import Schedule
@@ -90,11 +91,13 @@ class _Launch:
         """Do all that is open, until nothing is or Ctrl-C is pressed."""
         self._save()
         self.display.begin(self.schedule.total, self.schedule.done)
-        for notice in [*changed_data(self.schedule.open), *_stale(self.schedule)]:
+        warnings = self.record.warnings if self.record else []
+        for notice in [*changed_data(self.schedule.open), *_stale(self.schedule), *warnings]:
             self.display.say(notice)
         self.threads = max(1, threads.cores() // max(1, min(jobs, self.schedule.total - self.schedule.done)))
         try:
             with interrupt.catching(self.display.stopping):
+                prepare(self.schedule.open, self.display.say)
                 if jobs == 1:
                     self._one_by_one()
                 else:
@@ -105,6 +108,8 @@ class _Launch:
             if self.record:
                 self.record.refresh()
             self._save()
+        for notice in at_edges(self.schedule.rows):
+            self.display.say(notice)
 
     def _one_by_one(self) -> None:
         while not interrupt.asked():
@@ -169,7 +174,10 @@ class _Launch:
 def _record(plan: StudyPlan, schedule: Schedule) -> StudyRecord:
     cells = [record for row in schedule.rows for record in row.records]
     source = str(plan.file) if plan.file else None
-    return StudyRecord(plan.name, home.studies_dir() / plan.name, plan.report.model_dump(mode="json"), cells, source)
+    recipes = {job.recipe.name: job.recipe for job in schedule.jobs.values()}
+    warnings = untuned(schedule.rows, recipes)
+    report = plan.report.model_dump(mode="json")
+    return StudyRecord(plan.name, home.studies_dir() / plan.name, report, cells, source, warnings)
 
 
 def _result(plan: StudyPlan, schedule: Schedule, record: StudyRecord) -> Run | StudyRecord:

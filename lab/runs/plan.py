@@ -14,6 +14,7 @@ from lab.runs import home
 from lab.runs.catalogue import all_runs
 from lab.runs.identity import canonical_json, config_hash, run_id
 from lab.runs.labels import describe_values, row_labels
+from lab.runs.replicates import described
 from lab.runs.run import data_change
 from lab.runs.study import CellRecord
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be made: what to do, and where it will lie. `label` says which in words, seed included."""
+    """One run to be made: what to do, and where it will lie. `label` says which in words, its seed or fold included."""
 
     id: str
     cell: Cell
@@ -47,7 +48,7 @@ class Try:
 
 @dataclass
 class PlannedRow:
-    """One row of the table: a cell for each seed, and the tries from which the row chooses (none: no `choose:`).
+    """One row of the table: a cell for each replicate, and the tries from which the row chooses (none: no `choose:`).
 
     `jobs`: one a cell, None where it is not known before the choice.
     """
@@ -76,7 +77,7 @@ class Planner:
         labels = row_labels(plan.cells)
         rows: dict[str, PlannedRow] = {}
         for cell, label in zip(plan.cells, labels, strict=True):
-            record = CellRecord(dict(cell.row), cell.config.seed, cell.experiment, entry=cell.entry, label=label)
+            record = _record(cell, label)
             row = rows.setdefault(record.key, PlannedRow(label, [], []))
             row.cells.append(cell)
             row.records.append(record)
@@ -92,8 +93,8 @@ class Planner:
             cell = cell.with_values(changes)
         recipe = self._recipe(cell.experiment)
         facts = self._facts_of(recipe, cell, label)
-        id_ = run_id(recipe, cell.config, facts.fingerprint)
-        return Job(id_, cell, recipe, facts, f"{words}, seed {cell.config.seed}")
+        id_ = run_id(recipe, cell.config, facts.fingerprint, facts.inputs)
+        return Job(id_, cell, recipe, facts, f"{words}, {described(cell.replicate or {'seed': cell.config.seed})}")
 
     def _plan_row(self, row: PlannedRow) -> None:
         first = row.cells[0]
@@ -121,6 +122,12 @@ class Planner:
             except Exception as error:
                 raise LabError(f"{label}: cannot be planned: {type(error).__name__}: {error}") from error
         return self._facts[key]
+
+
+def _record(cell: Cell, label: str) -> CellRecord:
+    record = CellRecord(dict(cell.row), cell.config.seed, cell.experiment, entry=cell.entry, label=label)
+    record.replicate, record.control = dict(cell.replicate), bool(cell.control)
+    return record
 
 
 def changed_data(jobs: Iterable[Job]) -> list[str]:

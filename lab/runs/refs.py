@@ -106,7 +106,8 @@ def _in_study(text: str) -> Run:
 
 def _having(study: StudyRecord, cells: Sequence[CellRecord], key: str, value: str) -> list[CellRecord]:
     """Those of the cells that have a value; the key is one of the study's own, else any of their configs."""
-    values = [{**cell.row, **cell.chosen, "seed": cell.seed, "experiment": cell.experiment} for cell in cells]
+    own = [{**cell.row, **cell.chosen, **cell.replicate, "seed": cell.seed} for cell in cells]
+    values = [{**known, "experiment": cell.experiment} for known, cell in zip(own, cells, strict=True)]
     full = _full_key(key, values)
     if full is None:
         configs = [_config_of(study, cell) for cell in cells]
@@ -160,7 +161,7 @@ def _same(value: Any, text: str) -> bool:
 
 
 def _values_of(cell: CellRecord) -> str:
-    return describe_values({**cell.row, **cell.chosen, "seed": cell.seed})
+    return describe_values({**cell.row, **cell.chosen, **cell.replicate, "seed": cell.seed})
 
 
 def _described(run: Run) -> str:

@@ -67,6 +67,13 @@ class Run:
         """What fed the run's random streams."""
         return self.info["seed"]
 
+    @cached_property
+    def replicate(self) -> dict[str, Any]:
+        """What tells it from the other runs of its row: seed, and seed and fold of the split where it has them."""
+        from lab.runs.replicates import replicate_of
+
+        return {"seed": self.seed, **replicate_of(self.config)}
+
     @property
     def error(self) -> str | None:
         """Why it failed, in one line."""
@@ -296,7 +303,9 @@ _RESULT_COLUMNS = ["evaluation", "metric", "split", "value", "n", "higher_is_bet
 def data_change(before: dict[str, Any], facts: Any) -> str | None:
     """How data differ from what run.json has of them: `612 → 662 documents since this run`; None where they do not."""
     if before["fingerprint"] == facts.fingerprint:
-        return None
+        given, now = before.get("inputs", {}), facts.inputs
+        changed = [name for name in now if given.get(name, now[name]) != now[name]]
+        return f"the {' and '.join(changed)} have changed" if changed else None
     old, new = before.get("counts", {}), facts.counts
     changes = [f"{old[name]:,} → {new[name]:,} {name}" for name in new if name in old and new[name] != old[name]]
     return f"the data have changed: {', '.join(changes) or 'other content, the same counts'}"

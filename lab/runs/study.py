@@ -10,6 +10,7 @@ from lab.errors import LabError
 from lab.runs import home
 from lab.runs.files import read_json, write_json
 from lab.runs.labels import row_key
+from lab.runs.replicates import count, counted, described, noun
 
 if TYPE_CHECKING:
     from lab.runs.run import Run
@@ -30,9 +31,11 @@ class StudyError(LabError):
 
 @dataclass
 class CellRecord:
-    """One cell: a row of the study with one seed.
+    """One cell: a row of the study with one seed, on one split.
 
-    `row`: swept dotted keys and values, `seed` apart; `entry`: the entry of the study it comes from.
+    `row`: swept dotted keys and values, the replicates' apart; `entry`: the entry of the study it comes from;
+    `replicate`: the swept ones of `seed`, `data.split.seed` and `data.split.fold`; `control`: a row that the recipe
+    added for comparison.
     `run_id`: None until the row's choice is made, where the study has a `choose:`.
     `chosen`: what the row chose for itself, dotted keys and values; `at_edge`: those of its keys whose chosen value
     is the smallest or largest number tried, so that a better one may lie outside.
@@ -51,6 +54,13 @@ class CellRecord:
     chosen: dict[str, Any] = field(default_factory=dict)
     at_edge: list[str] = field(default_factory=list)
     candidates: list[dict[str, Any]] = field(default_factory=list)
+    replicate: dict[str, Any] = field(default_factory=dict)
+    control: bool = False
+
+    @property
+    def described(self) -> str:
+        """Which of its row's runs it is: `seed 0`, `fold 3`, `seed 0, split 2`."""
+        return described(self.replicate or {"seed": self.seed})
 
     @property
     def key(self) -> str:
@@ -60,10 +70,11 @@ class CellRecord:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a study's table: a config with its seeds folded.
+    """One line of a study's table: a config with its seeds, splits and folds folded.
 
-    `runs`: the finished ones; `planned`: how many seeds there are to be; `failed`: one line for each that failed.
-    `chosen`, `at_edge` and `candidates` as in `CellRecord`.
+    `runs`: the finished ones; `planned`: how many there are to be; `failed`: one line for each that failed.
+    `chosen`, `at_edge`, `candidates` and `control` as in `CellRecord`. `over`: what the runs are repeats of: `seed`,
+    `split`, `fold`, or `run` where several of these vary; `counted`: how many of it there are to be, in words.
     """
 
     label: str
@@ -75,31 +86,38 @@ class Row:
     chosen: dict[str, Any] = field(default_factory=dict)
     at_edge: list[str] = field(default_factory=list)
     candidates: list[dict[str, Any]] = field(default_factory=list)
+    control: bool = False
+    over: str = "seed"
+    counted: str = ""
 
     @property
     def summary(self) -> str:
-        """`3 seeds`, or `2 of 3 seeds, 1 failed: ValueError: …`."""
+        """`3 seeds`, `3 seeds × 5 splits`, or `2 of 3 folds, 1 failed: ValueError: …`."""
         missing = self.planned - len(self.runs) - len(self.failed)
-        parts = [f"{len(self.runs)} of {_count(self.planned, 'seed')}"] if len(self.runs) < self.planned else []
+        parts = [f"{len(self.runs)} of {count(self.planned, self.over)}"] if len(self.runs) < self.planned else []
         if self.failed:
             parts.append(f"{len(self.failed)} failed: {'; '.join(dict.fromkeys(self.failed))}")
         if missing:
             parts.append(f"{missing} not finished")
-        return ", ".join(parts) or _count(self.planned, "seed")
+        return ", ".join(parts) or self.counted or count(self.planned, self.over)
 
 
 @dataclass
 class StudyRecord:
-    """A study as its folder keeps it: which cells it has, and the run and state of each."""
+    """A study as its folder keeps it: which cells it has, and the run and state of each.
+
+    `warnings`: what its runs together cannot show, in sentences.
+    """
 
     name: str
     path: Path
     report: dict[str, Any] = field(default_factory=dict)
     cells: list[CellRecord] = field(default_factory=list)
     config: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
     def rows(self) -> list[Row]:
-        """Fold the seeds: one `Row` for each config, in the order of the study, with the runs that are finished now."""
+        """One `Row` for each config, its seeds, splits and folds folded, with the runs that are finished now."""
         grouped: dict[str, list[CellRecord]] = {}
         for cell in self.cells:
             grouped.setdefault(cell.key, []).append(cell)
@@ -127,7 +145,7 @@ class StudyRecord:
 
     def save(self) -> Path:
         """Write `study.json` into the study's folder, whole or not at all."""
-        kept = {"name": self.name, "config": self.config, "report": self.report}
+        kept = {"name": self.name, "config": self.config, "report": self.report, "warnings": self.warnings}
         cells = [vars(cell) for cell in self.cells]
         write_json(self.path / FILE, {"format_version": FORMAT_VERSION, **kept, "cells": cells})
         return self.path / FILE
@@ -141,12 +159,14 @@ class StudyRecord:
         known = {f.name for f in fields(CellRecord)}
         cells = [CellRecord(**{k: v for k, v in cell.items() if k in known}) for cell in stored["cells"]]
         record = cls(stored["name"], folder, stored.get("report", {}), cells, stored.get("config"))
+        record.warnings = stored.get("warnings", [])
         record.refresh()
         return record
 
     def _row(self, cells: list[CellRecord]) -> Row:
         first = cells[0]
         runs = [run for run in map(self._load, cells) if run is not None and run.status == "finished"]
+        replicates = [cell.replicate or {"seed": cell.seed} for cell in cells]
         return Row(
             label=first.label or first.experiment,
             row=first.row,
@@ -157,6 +177,9 @@ class StudyRecord:
             chosen=first.chosen,
             at_edge=first.at_edge,
             candidates=first.candidates,
+            control=first.control,
+            over=noun(replicates),
+            counted=counted(replicates),
         )
 
     def _load(self, cell: CellRecord) -> Run | None:
@@ -170,16 +193,12 @@ class StudyRecord:
     def __repr__(self) -> str:
         rows = self.rows()
         lines = [f"  {row.label}: {row.summary}" for row in rows]
-        return "\n".join([f"Study {self.name}, {_count(len(rows), 'row')}", *lines])
+        return "\n".join([f"Study {self.name}, {count(len(rows), 'row')}", *lines])
 
     def _repr_html_(self) -> str:
         from html import escape
 
         cells = [(row.label, row.summary, ", ".join(run.id[:4] for run in row.runs)) for row in self.rows()]
         body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in cells)
-        head = "<tr><th>row</th><th>seeds</th><th>runs</th></tr>"
+        head = "<tr><th>row</th><th>repeats</th><th>runs</th></tr>"
         return f"<b>Study {escape(self.name)}</b><table>{head}{body}</table>"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -219,7 +219,7 @@ def open_run(
     Raises:
         RunBusy: another process holds the lock and `wait` is false. With `wait` it is waited for.
     """
-    path = runs_dir() / recipe.name / run_id(recipe, cell.config, facts.fingerprint)
+    path = runs_dir() / recipe.name / run_id(recipe, cell.config, facts.fingerprint, facts.inputs)
     on_event = on_event or (lambda event: None)
     with _locked(path, wait, on_event):
         info = _info(recipe, cell, facts, threads, study)
@@ -279,7 +279,7 @@ def _locked(path: Path, wait: bool, on_event: OnEvent) -> Iterator[None]:
 def _info(recipe: Recipe, cell: Cell, facts: DataFacts, threads: int, study: str | None) -> dict[str, Any]:
     """run.json at the start of a run."""
     return {
-        "id": run_id(recipe, cell.config, facts.fingerprint),
+        "id": run_id(recipe, cell.config, facts.fingerprint, facts.inputs),
         "experiment": recipe.name,
         "recipe_version": recipe.version,
         "status": "running",
@@ -293,6 +293,7 @@ def _info(recipe: Recipe, cell: Cell, facts: DataFacts, threads: int, study: str
             "fingerprint": facts.fingerprint,
             "counts": dict(facts.counts),
             "description": facts.description,
+            **({"inputs": dict(facts.inputs)} if facts.inputs else {}),
         },
         "packages": provenance.packages(),
         "host": provenance.host(),

@@ -21,11 +21,20 @@ class ModelConfig(Section):
     kind: Literal["plain", "fancy"] = "plain"
 
 
+class SplitSection(Section):
+    seed: int = 0
+    fold: int = 0
+
+
+class DataSection(Section):
+    split: SplitSection = Field(default_factory=SplitSection)
+
+
 class ToyConfig(ExperimentConfig):
     experiment: Literal["toy"] = "toy"
     model: ModelConfig = Field(default_factory=ModelConfig)
     steps: int = 3
-    data: str | None = None
+    data: str | DataSection | None = None
     validated: bool = True
     scored: bool = Field(True, description="false saves half of a short process's time: pandas stays away")
     fails: list[int] = presentation(default_factory=list)
@@ -37,7 +46,7 @@ class ToyConfig(ExperimentConfig):
 
 def plan(config: ToyConfig) -> DataFacts:
     note("plan", config)
-    if config.data is None:
+    if config.data is None or isinstance(config.data, DataSection):
         return DataFacts("no data")
     if not Path(config.data).is_file():
         raise UserError(f"data: {config.data} is not there; name a text file")
