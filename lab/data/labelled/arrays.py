@@ -68,11 +68,11 @@ def read_idx(folder: Path, files: list[Path]) -> RawItems:
         stem = _stem(file)
         if stem not in labels:
             raise UserError(f"{file}: no file of labels beside it (expected {stem}labels-idx1-ubyte)")
-        pixels, names = read_idx_file(file), read_idx_file(labels[stem])
-        if len(pixels) != len(names):
-            raise UserError(f"{file}: {len(pixels):,} pictures, but {len(names):,} labels in {labels[stem].name}")
+        pixels, marks = read_idx_file(file), read_idx_file(labels[stem])
+        if len(pixels) != len(marks):
+            raise UserError(f"{file}: {len(pixels):,} pictures, but {len(marks):,} labels in {labels[stem].name}")
         word = stem.split("-")[0].split("_")[0]
-        parts.append((stem.strip("-_.") or "idx", pixels, names, "test" if word == "t10k" else part_of(word)))
+        parts.append((stem.strip("-_.") or "idx", pixels, marks, "test" if word == "t10k" else part_of(word)))
     if not parts:
         raise UserError(f"{folder}: idx files of labels, but none of pictures (…-images-idx3-ubyte)")
     if len({pixels.shape[1:] for _, pixels, _, _ in parts}) > 1:

@@ -17,7 +17,7 @@ class SplitConfig(Section):
 
     train: Size = Field(0.6, description="share (0.6) or number (600) of items; the rest is left out")
     validation: Size = Field(0.2, description="share or number; chooses learning rate, epoch and depth")
-    test: Size = Field(0.2, description="share or number; used once, for the reported numbers")
+    test: Size = Field(0.2, description="share or number; used once, for the reported numbers; 0: none")
     by: str | list[str] | None = Field("label", description="columns whose shares are kept alike in every split")
     group: str | None = Field(None, description="column whose values never stand on two sides, e.g. patient")
     time: str | None = Field(None, description="column that orders the items: earlier train, latest test")
@@ -42,12 +42,14 @@ class SplitConfig(Section):
             raise ValueError("train, validation and test: expected shares below 1 or whole numbers of items")
         if sum(size for size in sizes if size < 1) > 1 + 1e-9:
             raise ValueError("train, validation and test: the shares add up to more than 1")
-        if not self.train or not self.test:
-            raise ValueError("train and test: expected a share or a number above 0")
+        if not self.train:
+            raise ValueError("train: expected a share or a number above 0")
         if self.folds and self.fold >= self.folds * self.repeats:
             raise ValueError(f"fold: {self.fold} of {self.folds * self.repeats} (they count from 0)")
         if self.group and self.time:
             raise ValueError("group and time: only one of them")
+        if self.folds and self.time:
+            raise ValueError("folds and time: only one of them, folds would train on what comes later")
         return self
 
 

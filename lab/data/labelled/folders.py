@@ -26,7 +26,7 @@ def read_image_folder(folder: Path, pictures: list[Path], found: list[Path]) -> 
     places = _places(folder, pictures)
     if not any(name for _, name, _ in places):
         raise UserError(
-            f"data.source: {folder}: {len(pictures):,} pictures but no class folders; expected {folder.name}/CLASS/….jpg"
+            f"data.source: {folder}: {len(pictures):,} pictures but no class folders; expected {folder.name}/CLASS/…"
         )
     raw = picture_files([file.relative_to(folder).as_posix() for file in pictures], pictures, str(folder))
     raw.names = [name for _, name, _ in places]
@@ -45,7 +45,8 @@ def _add_stray(raw: RawItems, file: Path) -> None:
     """A file among the pictures that is none: broken, so that it is told of and never silently passed over."""
     from lab.data.labelled.images import FileImages
 
-    assert isinstance(raw.images, FileImages) and raw.fingerprints is not None
+    assert isinstance(raw.images, FileImages)
+    assert raw.fingerprints is not None
     raw.problems[len(raw.ids) - 1] = f"not a picture ({file.suffix or 'no ending'})"
     raw.names.append("")
     raw.images.files = [*raw.images.files, file]

@@ -26,8 +26,8 @@ class ImageSource(Protocol):
     def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
         """Pictures as `(m, 3, size, size) uint8`, RGB.
 
-        The shorter side is resized to `size` (antialiased; `interpolation`: nearest, bilinear, bicubic or lanczos) and the
-        middle is cut out. Turned as EXIF says; grey, palette, CMYK and 16-bit pictures become RGB, see-through ones
+        The shorter side is resized to `size` (antialiased; `interpolation`: nearest, bilinear, bicubic or lanczos) and
+        the middle is cut out. Turned as EXIF says; grey, palette, CMYK and 16-bit pictures become RGB, see-through ones
         stand on white; of an animation the first frame.
         """
         ...
@@ -51,15 +51,18 @@ class ArrayImages:
         return len(self.pixels)
 
     def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
+        """As `ImageSource.decode`."""
         return _in_threads(lambda index: fit(self.picture(index, grey=True), size, interpolation), indices, size)
 
     def picture(self, index: int, grey: bool = False) -> Image.Image:
+        """As `ImageSource.picture`; `grey`: as it is stored."""
         from PIL import Image
 
         image = Image.fromarray(self.pixels[index])
         return image if grey else image.convert("RGB")
 
     def subset(self, index: np.ndarray) -> ArrayImages:
+        """As `ImageSource.subset`."""
         return ArrayImages(self.pixels[index])
 
 
@@ -73,12 +76,15 @@ class FileImages:
         return len(self.files)
 
     def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
+        """As `ImageSource.decode`."""
         return _in_threads(lambda index: fit(self._open(index, size), size, interpolation), indices, size)
 
     def picture(self, index: int) -> Image.Image:
+        """As `ImageSource.picture`; raises `UserError` for a file that cannot be read."""
         return self._open(index, None).convert("RGB")
 
     def subset(self, index: np.ndarray) -> FileImages:
+        """As `ImageSource.subset`."""
         return FileImages([self.files[i] for i in index])
 
     def _open(self, index: int, size: int | None) -> Image.Image:

@@ -37,7 +37,8 @@ class Items:
     `labels`: `(n,) int64`, indices into `classes` (sorted names), -1 where there is none. `table`: one row per item,
     its `label` column the class name ("" where there is none). `fingerprints`: a digest of each item's content, the
     key under which its activations are cached. `predefined`: `(n,) object` of `train`, `validation`, `test` or None,
-    where folders or a `split` column say so. `broken` items are left out of all the rest; `odd` ones are in it.
+    where folders or a `split` column say so. `broken` items are left out of all the rest; `odd` ones are in it. `group`: the column
+    whose values no split cuts unless the config names another.
     """
 
     kind: Literal["image", "text"]
@@ -53,7 +54,7 @@ class Items:
     fingerprint: str
     description: str
     odd: list[Broken] = field(default_factory=list)
-    hashes: np.ndarray | None = None
+    group: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,7 +71,6 @@ class Items:
             texts=None if self.texts is None else [self.texts[i] for i in index],
             images=None if self.images is None else self.images.subset(index),
             predefined=None if self.predefined is None else self.predefined[index],
-            hashes=None if self.hashes is None else self.hashes[index],
         )
 
     def column(self, name: str, key: str) -> np.ndarray:
@@ -104,6 +104,7 @@ class RawItems:
     predefined: list[str | None] | None = None
     problems: dict[int, str] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
+    group: str | None = None
 
 
 def load_items(config: LabelledConfig) -> Items:
@@ -171,6 +172,7 @@ def make_items(raw: RawItems, *, skip_broken: bool, single: bool) -> Items:
         fingerprint="",
         description="",
         odd=odd,
+        group=raw.group,
     )
     items = items.subset(keep) if skip_broken and len(keep) < len(raw.ids) else items
     return replace(items, fingerprint=_fingerprint(items), description=_describe(items, raw))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lab.data.labelled.config import LabelledConfig
     from lab.data.labelled.items import Items
-    from lab.data.labelled.splits import Split
+    from lab.data.labelled.split import Split
 
 
 def check_split(items: Items, split: Split, config: LabelledConfig) -> Split:

@@ -26,8 +26,8 @@ class Split:
     """Positions of items (`int64`, ascending). `how` says in words how they were parted.
 
     `leaked`: how many test items are trained on too, on purpose. `removed`: ids taken out of training because they
-    (or near-duplicates of them) stand on another side. `accepted`: pairs of near-duplicates on two sides that the config
-    accepts. `notes`: what a reader should know, such as a class that the test part lacks.
+    (or near-duplicates of them) stand on another side. `accepted`: pairs of near-duplicates on two sides that
+    the config accepts. `notes`: what a reader should know, such as a class that the test part lacks.
     """
 
     train: np.ndarray
@@ -51,14 +51,14 @@ def split_items(items: Items, config: LabelledConfig, seed: int) -> Split:
     Raises `UserError` for sizes that do not fit, a column that is missing, a class that training would not see, and,
     listing them, near-duplicates and groups on two sides (see `check_split`).
     """
-    from lab.data.labelled.overlap import check_split
+    from lab.data.labelled.leaks import check_split
 
     labelled = np.flatnonzero(items.labels >= 0)
     if not len(labelled):
         raise UserError(f"{items.description}: no labels to split by")
     part, how = _assign(items, labelled, config.split)
-    chosen = {name: np.sort(labelled[part == at]) for at, name in enumerate(PARTS)}
-    split = Split(**chosen, unlabelled=np.flatnonzero(items.labels < 0), how=how)
+    train, validation, test = (labelled[part == at] for at in range(len(PARTS)))
+    split = Split(train, validation, test, np.flatnonzero(items.labels < 0), how)
     split = check_split(items, split, config)
     split = _limited(items, split, config, seed)
     _check_classes(items, split)
@@ -156,12 +156,13 @@ class _Draw:
         self.items, self.config = items, config
         by = [config.by] if isinstance(config.by, str) else config.by or []
         self.strata = [items.column(name, "data.split.by") for name in by]
-        self.group = items.column(config.group, "data.split.group") if config.group else None
+        group = config.group or (None if config.time else items.group)
+        self.group = items.column(group, "data.split.group") if group else None
         self.time = items.column(config.time, "data.split.time") if config.time else None
         kept = " and ".join(f"`{name}`" for name in by)
         shares = f", shares of {kept} kept" if kept else ""
-        if config.group:
-            self.how = f"random, no `{config.group}` on two sides{shares.replace('kept', 'kept as far as that allows')}"
+        if group:
+            self.how = f"random, no `{group}` on two sides{shares.replace('kept', 'kept as far as that allows')}"
         elif config.time:
             self.how = f"by `{config.time}`, earlier items train, the latest test"
         else:
