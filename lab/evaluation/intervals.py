@@ -36,11 +36,12 @@ class Component:
     """One part of the variance of an estimate.
 
     `variance`: its share of the squared standard error, in squared units of the metric.
-    `count`, `degrees`: how many seeds or items it was seen on, and its degrees of freedom.
-    `residual`: how much of a seed part is seed-by-item interaction, which more items shrink as well.
+    `count`, `degrees`: how many seeds, items or folds it was seen on, and its degrees of freedom.
+    `residual`: how much of a seed part is seed-by-item interaction, which more items shrink as well; of a fold part
+    (`lab.evaluation.resampled`), how much more folds do not shrink.
     """
 
-    source: Literal["seeds", "items"]
+    source: Literal["seeds", "items", "folds"]
     variance: float
     count: int
     degrees: int

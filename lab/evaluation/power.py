@@ -53,8 +53,8 @@ def needed(estimate: Estimate, margin: float, alpha: float = 0.05, wanted: float
         margin=margin,
         wanted=wanted,
         power=power(estimate, margin, alpha),
-        seeds=_smallest(with_seeds, seeds, MOST_SEEDS) if seeds else None,
-        items=_smallest(with_items, items, MOST_ITEMS),
+        seeds=smallest(with_seeds, seeds, MOST_SEEDS) if seeds else None,
+        items=smallest(with_items, items, MOST_ITEMS),
     )
 
 
@@ -91,7 +91,7 @@ def scaled(estimate: Estimate, *, seeds: float = 1.0, items: float = 1.0) -> Est
     return replace(estimate, components=tuple(parts))
 
 
-def _smallest(suffices: Callable[[int], bool], start: int, most: int) -> int | None:
+def smallest(suffices: Callable[[int], bool], start: int, most: int) -> int | None:
     """The smallest count from `start` to `most` that suffices (more never hurts), or None."""
     if suffices(start):
         return start
