@@ -110,7 +110,7 @@ class PrefixCache:
         targets |= {Target(len(self.backbone.block_names) if block is None else block + 1, True) for block in pooled}
         items = 0
         try:
-            why_not = self.raw.fill(index, self.root if self.enabled else None, self.budget_bytes, self._kept(), say)
+            why_not = self.raw.fill(index, self.root if self.enabled else None, self.budget_bytes, self._kept())
             if why_not:
                 self._refuse(Target(0), why_not, say)
             if self.enabled and targets:
@@ -247,9 +247,12 @@ class PrefixCache:
         return f"{what} after {self.backbone.block_names[target.block - 1]}"
 
     def _refuse(self, target: Target, why_not: str, say: Say) -> None:
+        if self.why_not.get(target.block) != why_not:
+            if target.block:
+                say(f"No cache of {self._spoken(target)}: {why_not}; computed on the fly")
+            else:
+                say(f"No cache of raw inputs: {why_not}; {'kept in memory' if self.raw.store else 'loaded again'}")
         self.why_not[target.block] = why_not
-        what = self._spoken(target) if target.block else "raw inputs"
-        say(f"No cache of {what}: {why_not}; computed on the fly")
 
     def _start(self, block: int, part: Work) -> int:
         """The deepest cut up to `block` at which all these items are cached already; 0 where there is none."""

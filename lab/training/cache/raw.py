@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +36,7 @@ class RawInputs:
     def __init__(self, inputs: ItemInputs, augment: Augmentation | None) -> None:
         self.inputs, self.augment = inputs, augment
         self.store: Store | None = None
+        self.refused: str | None = None
         self.lengths = np.full(len(inputs), int(inputs.kind == "image"), dtype=np.int32)
         self._keys: dict[int, list[bytes]] = {}
 
@@ -46,31 +47,43 @@ class RawInputs:
             self._keys[view] = [item_key(fingerprint + suffix) for fingerprint in self.inputs.fingerprints]
         return self._keys[view]
 
-    def fill(
-        self, index: np.ndarray, root: Path | None, budget: int, keep: Sequence[Path | None], say: Callable[[str], None]
-    ) -> str | None:
+    def fill(self, index: np.ndarray, root: Path | None, budget: int, keep: Sequence[Path | None]) -> str | None:
         """Load the items of `index` that are not there yet; why they could not be kept, else None.
 
         On disk below `root`; in memory where `root` is None or its budget too small; nowhere where that is too.
         """
-        why_not = None
-        size = self._size(index)
-        if root is not None and self.store is None:
-            self.store = Store(root / f"raw-{self._digest()}")
-            self.store.refresh()
-        missing = self._missing(index)
-        if root is not None and self.store is not None and self.store.folder is not None and len(missing):
-            root.mkdir(parents=True, exist_ok=True)
-            why_not = make_room(root, len(missing) * size, budget, [*keep, self.store.folder])
-        if self.store is None or (why_not and self.store.folder is not None):
-            self.store = Store(None) if len(index) * size <= _memory() // 4 else None
-        if self.store is not None:
-            with filling([self.store]):
+        why_not, size = None, self._size(index)
+        if root is not None:
+            try:
+                why_not = self._fill_disk(index, size, root, budget, keep)
+            except OSError as error:
+                why_not = f"{root} cannot be written ({error.strerror or error})"
+            self.refused = why_not
+        if root is None or why_not:
+            if self.store is None or self.store.folder is not None:
+                self.store = Store(None) if len(index) * size <= _memory() // 4 else None
+            if self.store is not None:
                 self._load(self._missing(index), max(1, CHUNK_BYTES // size))
-            self.store.touch()
-            if self.inputs.kind == "text":
-                self.lengths = np.maximum(self.lengths, self.store.lengths(self.keys(0)))
+        if self.store is not None and self.inputs.kind == "text":
+            self.lengths = np.maximum(self.lengths, self.store.lengths(self.keys(0)))
         return why_not
+
+    def _fill_disk(
+        self, index: np.ndarray, size: int, root: Path, budget: int, keep: Sequence[Path | None]
+    ) -> str | None:
+        store = Store(root / f"raw-{self._digest()}") if self.store is None else self.store
+        if store.folder is None:
+            return self.refused
+        store.refresh()
+        self.store = store
+        if missing := len(self._missing(index)):
+            root.mkdir(parents=True, exist_ok=True)
+            if why_not := make_room(root, missing * size, budget, [*keep, store.folder]):
+                return why_not
+            with filling([store]):
+                self._load(self._missing(index), max(1, CHUNK_BYTES // size))
+        store.touch()
+        return None
 
     def batch(self, index: np.ndarray, view: int) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Items as loaded now, and augmented where `view` is not 0."""
