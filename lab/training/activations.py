@@ -15,7 +15,7 @@ from lab.training.cache.store import Store
 Batch = tuple[torch.Tensor, torch.Tensor | None]
 
 
-@dataclass
+@dataclass(eq=False)
 class Usage:
     """How many items a store has served, and the seconds that took."""
 
@@ -46,18 +46,18 @@ class Activations:
         why_not: str | None = None,
     ) -> None:
         self.cut, self.lengths, self.views, self.why_not = cut, lengths, views, why_not
-        self._store, self._keys, self._compute, self._usage = store, keys, compute, usage
+        self.store, self._keys, self._compute, self.usage = store, keys, compute, usage
         self._places: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
     @property
     def cached(self) -> bool:
         """Whether filled items come from the cache."""
-        return self._store is not None and bool(self._store.shards)
+        return self.store is not None and bool(self.store.shards)
 
     @property
     def nbytes(self) -> int:
         """Bytes of what is cached at this cut."""
-        return self._store.nbytes if self._store else 0
+        return self.store.nbytes if self.store else 0
 
     def batch(self, index: np.ndarray, view: int = 0) -> Batch:
         """The items `index` (m,), positions in the data, as a batch.
@@ -67,13 +67,13 @@ class Activations:
         """
         index = np.asarray(index)
         started = time.perf_counter()
-        if self._store is not None:
-            shard_of, rows = self._place(self._store, view)
+        if self.store is not None:
+            shard_of, rows = self._place(self.store, view)
             shard_of = shard_of[index]
             if len(index) and shard_of.min() >= 0:
-                x, mask = gather(self._store.shards, shard_of, rows[index])
-                self._usage.items += len(index)
-                self._usage.seconds += time.perf_counter() - started
+                x, mask = gather(self.store.shards, shard_of, rows[index])
+                self.usage.items += len(index)
+                self.usage.seconds += time.perf_counter() - started
                 return (x.long() if self.cut == 0 and mask is not None else x), mask
         return self._compute(index, view)
 

@@ -72,6 +72,7 @@ class PrefixCache:
         self._digests: dict[int, tuple[Any, str]] = {}
         self._fill_seconds, self._items = 0.0, 0
         self._read: dict[int, Activations] = {}
+        self._raw_reader: Activations | None = None
 
     def estimate(self, cuts: Iterable[int], n: int) -> dict[int, int]:
         """Bytes that `n` items would take at each cut (nothing is written)."""
@@ -134,10 +135,10 @@ class PrefixCache:
                 store, why_not = self._store(target), self.why_not.get(cut)
                 store.touch()
         usage = self._usage.setdefault(self._name(target), Usage())
-        lengths, keys = self.raw.lengths, self.raw.keys
-        found = Activations(cut, lengths, self.views, store, keys, self._on_the_fly(target), usage, why_not)
-        self._read[cut] = found
-        return found
+        known = self._read.get(cut)
+        if known is None or (known.store, known.usage, known.why_not) != (store, usage, why_not):
+            self._read[cut] = known = self._reader(target, store, usage, why_not)
+        return known
 
     def pooled(self, block: int | None = None) -> np.ndarray:
         """Pooled features (n, d) float32 of all items after a block (from 0; None: the network's own)."""
@@ -145,7 +146,7 @@ class PrefixCache:
         target = Target(len(self.backbone.block_names) if block is None else block + 1, True)
         self.fill((), everything, pooled=[block])
         store = self._store(target) if self.enabled else None
-        found = Activations(target.block, self.raw.lengths, 0, store, self.raw.keys, self._on_the_fly(target), Usage())
+        found = self._reader(target, store)
         step = len(everything) if found.cached else 32
         parts = [found.batch(everything[i : i + step])[0] for i in range(0, len(everything), max(1, step))]
         return torch.cat(parts).numpy() if parts else np.empty((0, self.backbone.feature_dim), dtype=np.float32)
@@ -276,17 +277,23 @@ class PrefixCache:
         return Pass(self.backbone, source, segment, start, store.seconds if store else 0.0)
 
     def _source(self, target: Target, store: Store) -> Callable[[np.ndarray, int], Batch]:
-        return Activations(
-            target.block, self.raw.lengths, 0, store, self.raw.keys, self._on_the_fly(target), Usage()
-        ).batch
+        return self._reader(target, store).batch
 
     def _raw_batch(self, index: np.ndarray, view: int) -> Batch:
         """Raw inputs, from the store where they are, and augmented."""
         store = self.raw.store
         if store is None:
             return self.raw.batch(index, view)
-        x, mask = Activations(0, self.raw.lengths, 0, store, self.raw.keys, self.raw.batch, Usage()).batch(index)
+        if self._raw_reader is None or self._raw_reader.store is not store:
+            self._raw_reader = Activations(0, self.raw.lengths, 0, store, self.raw.keys, self.raw.batch, Usage())
+        x, mask = self._raw_reader.batch(index)
         return self.raw.augmented(x, index, view), mask
+
+    def _reader(
+        self, target: Target, store: Store | None, usage: Usage | None = None, why_not: str | None = None
+    ) -> Activations:
+        lengths, keys, compute = self.raw.lengths, self.raw.keys, self._on_the_fly(target)
+        return Activations(target.block, lengths, self.views, store, keys, compute, usage or Usage(), why_not)
 
     def _on_the_fly(self, target: Target) -> Callable[[np.ndarray, int], Batch]:
         """Batches at a target without a cache: raw inputs through the same prefix function."""
@@ -309,12 +316,9 @@ class PrefixCache:
         keys = [self.raw.keys(view)[i] for view in views for i in index]
         first = np.array(list({key: place for place, key in reversed(list(enumerate(keys)))}.values()), dtype=np.int64)
         everything = Work(
-            np.tile(index, len(views)), np.repeat(views, len(index)), np.tile(self._lengths(index), len(views)), keys
+            np.tile(index, len(views)), np.repeat(views, len(index)), np.tile(self.raw.lengths[index], len(views)), keys
         )
         return everything.take(np.sort(first))
-
-    def _lengths(self, index: np.ndarray) -> np.ndarray:
-        return self.raw.lengths[index]
 
     def _target(self, cut: int) -> Target:
         return Target(cut, cut == len(self.backbone.block_names))

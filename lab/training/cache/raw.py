@@ -65,7 +65,7 @@ class RawInputs:
             if self.store is not None:
                 self._load(self._missing(index), max(1, CHUNK_BYTES // size))
         if self.store is not None and self.inputs.kind == "text":
-            self.lengths = np.maximum(self.lengths, self.store.lengths(self.keys(0)))
+            np.maximum(self.lengths, self.store.lengths(self.keys(0)), out=self.lengths)
         return why_not
 
     def _fill_disk(
