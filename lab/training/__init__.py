@@ -1,0 +1,1 @@
+"""Freezing strategies, the one training loop, the prefix cache and probes; selection that sees validation data only."""

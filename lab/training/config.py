@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from lab.config.base import Section, presentation
+
+_WHOLE = ("lp_ft", "gradual", "norm_only", "bitfit", "lora")
+"""Kinds that reach down to the first block where no depth is given."""
 
 
 class BackboneConfig(Section):
@@ -22,7 +25,9 @@ class BackboneConfig(Section):
         None, description="pixels a side; by default the size it was pretrained at"
     )
     max_length: Annotated[int, Field(ge=4)] = Field(128, description="tokens a text is cut at")
-    blocks: list[str] | None = Field(None, description="module names in order, where blocks are not found by themselves")
+    blocks: list[str] | None = Field(
+        None, description="module names in order, where blocks are not found by themselves"
+    )
 
 
 class StrategyConfig(Section):
@@ -30,12 +35,14 @@ class StrategyConfig(Section):
 
     kind: Literal["plain", "lp_ft", "gradual", "surgical", "norm_only", "bitfit", "lora", "scalar_mix"] = Field(
         "plain",
-        description="lp_ft: linear probe, then fine-tune; gradual: unfreeze block by block from the top; surgical: only "
-        "`blocks`; norm_only, bitfit: only normalisation parameters or biases; lora: low-rank adapters; scalar_mix: a "
-        "learned mix of all blocks' frozen features",
+        description="lp_ft: linear probe, then fine-tune; gradual: unfreeze block by block from the top; surgical: "
+        "only `blocks`; norm_only, bitfit: only normalisation parameters or biases; lora: low-rank adapters; "
+        "scalar_mix: a learned mix of all blocks' frozen features",
     )
     frozen_depth: int | str = Field(
-        "all", description="leading blocks that stay frozen: 3, 50%, all, all-1, none, or the name of the last frozen one"
+        "all",
+        description="leading blocks that stay frozen: 3, 50%, all, all-1, none, or the name of the last frozen one; "
+        "not given: `none` for lp_ft, gradual, norm_only, bitfit and lora",
     )
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="learning rate of each block as a share of that of the block above it"
@@ -43,7 +50,9 @@ class StrategyConfig(Section):
     solver: Literal["gradient", "lbfgs", "closed_form"] = Field(
         "gradient", description="of the linear head when all blocks are frozen; closed_form: ridge regression"
     )
-    blocks: list[str | int] = Field(default_factory=list, description="blocks that are trained (surgical); numbers from 1")
+    blocks: list[str | int] = Field(
+        default_factory=list, description="blocks that are trained (surgical); numbers from 1"
+    )
     epochs_per_block: Annotated[int, Field(ge=1)] = Field(1, description="gradual: epochs before the next one thaws")
     lora_rank: Annotated[int, Field(ge=1)] = Field(8, description="rank of the adapters")
     lora_alpha: Annotated[float, Field(gt=0)] = Field(16.0, description="scale of the adapters is alpha / rank")
@@ -52,6 +61,13 @@ class StrategyConfig(Section):
         description="in the frozen part: eval: pretrained statistics; track: they follow the data; train: batch "
         "statistics are used as well; the cache needs eval",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reaches_all_blocks(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "frozen_depth" not in values and values.get("kind") in _WHOLE:
+            return {**values, "frozen_depth": "none"}
+        return values
 
     @field_validator("frozen_depth")
     @classmethod
@@ -70,8 +86,12 @@ class StrategyConfig(Section):
     def _goes_together(self) -> StrategyConfig:
         if (self.kind == "surgical") != bool(self.blocks):
             raise ValueError("kind: surgical and blocks: [...] go together")
+        if self.kind in ("surgical", "scalar_mix") and self.frozen_depth != "all":
+            raise ValueError(f"frozen_depth: means nothing with kind: {self.kind}; leave it out")
         if self.solver != "gradient" and (self.kind != "plain" or self.frozen_depth != "all"):
-            raise ValueError("solver: lbfgs and closed_form train a linear head: they need kind: plain, frozen_depth: all")
+            raise ValueError(
+                "solver: lbfgs and closed_form train a linear head: they need kind: plain, frozen_depth: all"
+            )
         return self
 
 
@@ -82,7 +102,9 @@ class TrainConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] = Field(32, description="items a step")
     learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="at the top; of the head always")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: with momentum 0.9")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="decoupled; not on biases and norms")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.01, description="not on biases and norms; decoupled with adamw"
+    )
     schedule: Literal["constant", "linear", "cosine"] = Field("cosine", description="of the learning rate, by steps")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of steps in which it rises")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of the cross-entropy")
@@ -98,5 +120,6 @@ class TrainConfig(Section):
         0, description="augmented views an item: 0: fresh ones each epoch, without cache; 4: four fixed ones, cached"
     )
     precision: Literal["float32", "bf16"] = Field("float32", description="bf16: of the forward and backward pass")
+    save_weights: bool = presentation(True, description="keep what was trained, for `lab predict` and `lab embed`")
     cache: bool = presentation(True, description="keep the activations at the cut")
     cache_budget: Annotated[float, Field(gt=0)] = presentation(20.0, description="gigabytes the cache folder may hold")

@@ -1,0 +1,154 @@
+"""Linear and nearest-neighbour classifiers on fixed features: exact, without a training loop.
+
+Linear probes: Alain and Bengio 2016 (arXiv:1610.01644). All take numpy arrays and compute in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """`scores = features @ weight.T + bias`; weight (C, d), bias (C,), float64. `converged`: of an iterative solver."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    converged: bool = True
+
+    def logits(self, features: Any) -> np.ndarray:
+        """Class scores (m, C) float64 of features (m, d)."""
+        return np.asarray(features @ self.weight.T + self.bias)
+
+    def probabilities(self, features: Any) -> np.ndarray:
+        """Class probabilities (m, C) float64: softmax of the scores."""
+        return _softmax(self.logits(features))
+
+
+def logistic_regression(
+    features: Any,
+    labels: np.ndarray,
+    classes: int,
+    *,
+    penalty: float = 1.0,
+    standardise: bool = True,
+    tolerance: float = 1e-4,
+    iterations: int = 500,
+) -> LinearHead:
+    """Multinomial logistic regression by L-BFGS: minimises `Σ cross-entropy + penalty / 2 · |W|²` (penalty = 1/C).
+
+    `features` (n, d), dense or (with `standardise=False`) scipy-sparse; `labels` (n,) in [0, classes). A class without
+    an item is possible. With `standardise` the penalty is on weights of features of mean 0 and deviation 1 (those
+    that do not vary are left out), and the head returned reads the features as they are. `tolerance`: largest
+    gradient of the mean loss at the end.
+    """
+    from scipy.optimize import minimize
+
+    x, mean, std = _standardised(features) if standardise else (features, None, None)
+    n, d = x.shape
+    basis = None
+    if isinstance(x, np.ndarray) and n < d:  # the solution lies in the span of the items
+        basis, triangle = np.linalg.qr(x.T)
+        x = triangle.T
+    columns = x.shape[1]
+    wanted = _one_hot(labels, classes)
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        theta = flat.reshape(classes, columns + 1)
+        scores = np.asarray(x @ theta[:, :-1].T) + theta[:, -1]
+        top = scores.max(1, keepdims=True)
+        shifted = np.exp(scores - top)
+        total = shifted.sum(1, keepdims=True)
+        error = shifted / total - wanted
+        value = float((np.log(total) + top).sum() - (scores * wanted).sum())
+        gradient = np.empty_like(theta)
+        gradient[:, :-1] = np.asarray(x.T @ error).T + penalty * theta[:, :-1]
+        gradient[:, -1] = error.sum(0)
+        return (value + penalty / 2 * float((theta[:, :-1] ** 2).sum())) / n, gradient.ravel() / n
+
+    options = {"maxiter": iterations, "gtol": tolerance, "ftol": 64 * np.finfo(float).eps}
+    found = minimize(loss, np.zeros(classes * (columns + 1)), jac=True, method="L-BFGS-B", options=options)
+    theta = found.x.reshape(classes, columns + 1)
+    weight = theta[:, :-1] if basis is None else theta[:, :-1] @ basis.T
+    return _unscaled(weight, theta[:, -1], mean, std, bool(found.success))
+
+
+def ridge(features: np.ndarray, labels: np.ndarray, classes: int, *, penalty: float = 1.0) -> LinearHead:
+    """Ridge regression to one-hot labels in closed form, on standardised features: `|Y - XW|² + penalty · |W|²`.
+
+    Its scores are then multiplied by the one number that makes the cross-entropy of the leave-one-out predictions
+    (also closed form) smallest, so that softmax gives usable probabilities; the ranking of classes stays.
+    """
+    from scipy.optimize import minimize_scalar
+
+    x, mean, std = _standardised(features)
+    wanted = _one_hot(labels, classes)
+    centre = wanted.mean(0)
+    left, size, right = np.linalg.svd(x, full_matrices=False)
+    shrunk = size / (size**2 + penalty)
+    projected = left.T @ (wanted - centre)
+    weight = (right.T @ (shrunk[:, None] * projected)).T
+    leverage = ((left**2) @ (size * shrunk) + 1 / len(x)).clip(max=1 - 1e-6)[:, None]
+    fitted = left @ ((size * shrunk)[:, None] * projected) + centre
+    held_out = wanted - (wanted - fitted) / (1 - leverage)
+
+    def loss(log_scale: float) -> float:
+        scores = held_out * np.exp(log_scale)
+        top = scores.max(1, keepdims=True)
+        total = np.log(np.exp(scores - top).sum(1, keepdims=True)) + top
+        return float((total - (scores * wanted).sum(1, keepdims=True)).mean())
+
+    scale = np.exp(minimize_scalar(loss, bounds=(-3, 6), method="bounded").x)
+    return _unscaled(weight * scale, centre * scale, mean, std)
+
+
+def knn_probabilities(
+    features: np.ndarray, labels: np.ndarray, queries: np.ndarray, classes: int, *, k: int = 10
+) -> np.ndarray:
+    """Shares of classes among the `k` items nearest by cosine, (m, C) float64; ties by the earlier item.
+
+    `features` (n, d), `labels` (n,), `queries` (m, d). A `k` above n means all items.
+    """
+    k = min(k, len(features))
+    items, wanted = _unit(features), _one_hot(labels, classes)
+    shares = np.empty((len(queries), classes))
+    for start in range(0, len(queries), 1024):
+        similarity = _unit(queries[start : start + 1024]) @ items.T
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+        shares[start : start + 1024] = wanted[nearest].mean(1)
+    return shares
+
+
+def _standardised(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features of mean 0 and deviation 1, with the means and deviations; those that do not vary become 0."""
+    x = np.asarray(features, dtype=np.float64)
+    mean, std = x.mean(0), x.std(0)
+    constant = std <= 1e-7 * np.maximum(np.abs(mean), 1e-30)
+    std = np.where(constant, np.inf, std)
+    return (x - mean) / std, mean, std
+
+
+def _unscaled(
+    weight: np.ndarray, bias: np.ndarray, mean: np.ndarray | None, std: np.ndarray | None, converged: bool = True
+) -> LinearHead:
+    if mean is not None and std is not None:
+        weight = weight / std
+        bias = bias - weight @ mean
+    return LinearHead(weight, bias, converged)
+
+
+def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    return np.eye(classes)[np.asarray(labels, dtype=np.int64)]
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    shifted = np.exp(scores - scores.max(1, keepdims=True))
+    return shifted / shifted.sum(1, keepdims=True)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    x = np.asarray(vectors, dtype=np.float64)
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,108 @@
+"""Where training stands: what a checkpoint holds, and the best weights so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lab.training.classifier import Classifier
+from lab.training.freezing import load_trained, named_tensors, trained_names, trained_tensors
+from lab.training.recorder import Recorder, Saved
+from lab.training.strategies import Plan
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass
+class Progress:
+    """Epochs and steps done, seconds, losses by epoch, and the best epoch (from 1) by validation loss."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    step_seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def stale(self) -> int:
+        """Epochs since the best."""
+        return self.epoch - self.best_epoch if self.best_epoch else 0
+
+    def remember(self, now: dict[str, Tensor]) -> None:
+        """Keep a copy of these weights where the last epoch has the lowest validation loss so far."""
+        losses = [row["validation_loss"] for row in self.history]
+        if min(losses) == losses[-1] and losses.index(losses[-1]) == len(losses) - 1:
+            self.best_epoch, self.best = self.epoch, {name: tensor.clone() for name, tensor in now.items()}
+
+
+def weights(classifier: Classifier, plan: Plan) -> dict[str, Tensor]:
+    """All tensors that training changes, by name; not copied."""
+    names = trained_names(classifier, plan)
+    return {name: tensor.detach() for name, tensor in named_tensors(classifier) if name in names}
+
+
+def restore_weights(classifier: Classifier, kept: dict[str, Tensor]) -> None:
+    """Put kept weights back."""
+    own = dict(named_tensors(classifier))
+    with torch.no_grad():
+        for name, tensor in kept.items():
+            own[name].copy_(tensor)
+
+
+def save(
+    run: Recorder, classifier: Classifier, plan: Plan, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Write a checkpoint after the last epoch done: trained tensors, the optimiser's, the best ones, and numbers."""
+    tensors = {f"now/{name}": array for name, array in trained_tensors(classifier, plan).items()}
+    for group in optimizer.param_groups:
+        for name, parameter in zip(group["names"], group["params"], strict=True):
+            for key, value in optimizer.state.get(parameter, {}).items():
+                if value is not None:
+                    tensors[f"optimizer/{key}/{name}"] = (
+                        value.detach().contiguous().numpy().reshape(value.shape or (1,))
+                    )
+    if progress.best_epoch != progress.epoch:
+        tensors |= {f"best/{name}": tensor.contiguous().numpy() for name, tensor in progress.best.items()}
+    state = {
+        key: getattr(progress, key) for key in ("epoch", "step", "seconds", "step_seconds", "history", "best_epoch")
+    }
+    run.checkpoint(progress.epoch, tensors, state)
+
+
+def restore(
+    saved: Saved, classifier: Classifier, plan: Plan, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Go on from a checkpoint: fills classifier, optimizer and `progress`."""
+    parts: dict[str, dict[str, np.ndarray]] = {"now": {}, "best": {}, "optimizer": {}}
+    for name, array in saved.tensors.items():
+        part, _, rest = name.partition("/")
+        parts[part][rest] = array
+    load_trained(classifier, plan, parts["now"])
+    for key, value in saved.state.items():
+        setattr(progress, key, value)
+    if progress.best_epoch:
+        found = parts["best"] or parts["now"]
+        progress.best = {name: torch.from_numpy(array).clone() for name, array in found.items()}
+    _restore_optimizer(optimizer, parts["optimizer"])
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: dict[str, np.ndarray]) -> None:
+    parameters = {
+        name: parameter
+        for group in optimizer.param_groups
+        for name, parameter in zip(group["names"], group["params"], strict=True)
+    }
+    for full, array in arrays.items():
+        key, _, name = full.partition("/")
+        parameter, value = parameters[name], torch.from_numpy(array)
+        state: dict[str, Any] = optimizer.state[parameter]
+        if key == "step":
+            state[key] = value.reshape(()).clone()
+        else:  # in the parameter's own memory order, as the optimiser makes it
+            state[key] = torch.zeros_like(parameter, memory_format=torch.preserve_format).copy_(value)

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lab.errors import UserError
+from lab.training.fit import Fitted, fit, predict
+from lab.training.freezing import check_frozen, frozen_digests, load_trained, prepare, trainable_names, trained_tensors
+from lab.training.probes import logistic_regression
+from lab.training.recorder import QuietRecorder
+from lab.training.selection import Selection
+from lab.training.snapshot import weights
+from tests.training import toys
+
+EVERY_KIND = [
+    {},
+    {"solver": "lbfgs"},
+    {"solver": "closed_form"},
+    {"frozen_depth": 2},
+    {"frozen_depth": "none"},
+    {"frozen_depth": "none", "layer_decay": 0.5},
+    {"kind": "lp_ft", "frozen_depth": 1},
+    {"kind": "gradual", "frozen_depth": 1},
+    {"kind": "surgical", "blocks": [2]},
+    {"kind": "norm_only", "frozen_depth": 1},
+    {"kind": "bitfit"},
+    {"kind": "lora", "lora_rank": 2},
+    {"kind": "scalar_mix"},
+    {"frozen_depth": 2, "batch_norm": "track"},
+    {"frozen_depth": 2, "batch_norm": "train"},
+    {"kind": "lora", "batch_norm": "train"},
+]
+KINDS = ("image", "text")
+
+
+def spoken(strategy):
+    if isinstance(strategy, dict):
+        return "-".join(f"{value}" for value in strategy.values()) or "head"
+    return ""
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+class Checkpoints(QuietRecorder):
+    """Keeps checkpoints; stops after epoch `stop`."""
+
+    def __init__(self, seed, stop=None, last=None):
+        super().__init__(seed)
+        self.stop, self.last, self.steps = stop, last, []
+
+    def checkpoint(self, step, tensors, state):
+        import json
+
+        self.last = toys.Kept({name: array.copy() for name, array in tensors.items()}, json.loads(json.dumps(state)))
+        self.steps.append(step)
+        if step == self.stop:
+            raise KeyboardInterrupt
+
+    def latest_checkpoint(self):
+        return self.last
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("strategy", EVERY_KIND, ids=spoken)
+def test_what_is_frozen_stays_bit_identical_and_the_rest_moves(kind, strategy):
+    classifier, plan, _ = toys.made(kind, strategy)
+    before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+    digests = frozen_digests(classifier, plan)
+    fit(classifier, plan, toys.made(kind, strategy)[2], toys.ToyCache(kind), toys.selection(), QuietRecorder(3))
+    assert check_frozen(classifier, plan, digests) == []
+    after = classifier.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved <= set(weights(classifier, plan))
+    expected = {n for n in trainable_names(classifier, plan) if not n.endswith("0.body.0.bias") or kind == "text"}
+    norm_fed = {n for n in expected if kind == "image" and n.endswith("body.0.bias")}  # a batch norm takes it out again
+    assert expected - norm_fed <= moved
+    if strategy.get("batch_norm", "eval") == "eval" and plan.min_cut == len(plan.blocks):
+        assert all(name.startswith("head.") for name in moved)
+
+
+def test_a_changed_frozen_parameter_is_found():
+    classifier, plan, _ = toys.made("image", {"frozen_depth": 2})
+    digests = frozen_digests(classifier, plan)
+    with torch.no_grad():
+        classifier.backbone.blocks[1].body[0].weight[0, 0, 0, 0] += 1e-7
+        classifier.backbone.blocks[0].body[1].running_mean[0] += 1e-3
+        classifier.backbone.blocks[2].body[0].weight.add_(1)
+    assert check_frozen(classifier, plan, digests) == [
+        "backbone.blocks.0.body.1.running_mean",
+        "backbone.blocks.1.body.0.weight",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["track", "train"])
+def test_batch_norms_of_the_frozen_part_follow_the_data(mode):
+    classifier, plan, _ = toys.made("image", {"frozen_depth": 2, "batch_norm": mode})
+    norm = classifier.backbone.blocks[0].body[1]
+    before = norm.running_mean.clone()
+    x = toys.ToyCache("image").raw(np.arange(8), 0)[0]
+    config = toys.made("image", {})[2]
+    from lab.training.freezing import set_modes
+
+    set_modes(classifier, plan, 0)
+    output = classifier.backbone.run_blocks(x, stop=2)
+    convolved = classifier.backbone.blocks[0].body[0](classifier.backbone.normalise(x))
+    assert torch.allclose(norm.running_mean, 0.9 * before + 0.1 * convolved.mean((0, 2, 3)), atol=1e-6)
+    classifier.eval()
+    differs = not torch.allclose(output, classifier.backbone.run_blocks(x, stop=2), atol=1e-2)
+    assert differs == (mode == "train") or mode == "track"
+    assert config.epochs
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("strategy", EVERY_KIND, ids=spoken)
+def test_resumed_equals_uninterrupted_bit_for_bit(kind, strategy):
+    train = {"early_stopping": 3, "dropout": 0.1}
+    whole, plan, told = toys.trained(kind, strategy, train)
+    if plan.solver != "gradient":
+        return
+    for stop in (1, 3):
+        run = Checkpoints(3, stop)
+        with pytest.raises(KeyboardInterrupt):
+            toys.trained(kind, strategy, train, run=run)
+        assert run.steps[-1] == stop
+        run.stop = None
+        resumed, _, again = toys.trained(kind, strategy, train, run=run)
+        assert same(dict(whole.state_dict()), dict(resumed.state_dict()))
+        curves = [[(row["train_loss"], row["validation_loss"]) for row in f.history] for f in (told, again)]
+        assert curves[0] == curves[1]
+        assert (told.best_epoch, told.epochs, told.steps) == (again.best_epoch, again.epochs, again.steps)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(kind):
+    first, second = (toys.trained(kind, {"frozen_depth": 1})[0] for _ in range(2))
+    other = toys.trained(kind, {"frozen_depth": 1}, run=QuietRecorder(4))[0]
+    assert same(dict(first.state_dict()), dict(second.state_dict()))
+    assert not torch.equal(first.head.weight, other.head.weight)
+
+
+def test_only_blocks_behind_the_cut_run(monkeypatch):
+    ran = []
+    classifier, plan, config = toys.made("text", {"kind": "gradual", "frozen_depth": 1})
+    for index, block in enumerate(classifier.backbone.blocks):
+        block.register_forward_hook(lambda *_, index=index: ran.append(index))
+    cache = toys.ToyCache("text")
+    fit(classifier, plan, dataclasses_replace(config, epochs=2), cache, toys.selection(), QuietRecorder(0))
+    assert set(ran) == {3}
+    assert {cut for cut, _, _ in cache.asked} == {3, 4}
+
+
+def dataclasses_replace(config, **changes):
+    return config.model_copy(update=changes)
+
+
+def test_gradual_thaws_by_the_epoch_alone():
+    classifier, plan, _ = toys.made("text", {"kind": "gradual", "frozen_depth": 1})
+    blocks = [{n.split(".")[2] for n in trainable_names(classifier, plan, e) if "blocks" in n} for e in range(5)]
+    assert blocks == [set(), {"3"}, {"2", "3"}, {"1", "2", "3"}, {"1", "2", "3"}]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ({"kind": "norm_only", "frozen_depth": 2}, {"2.body.norm.weight", "2.body.norm.bias"}),
+        ({"kind": "bitfit", "frozen_depth": 2}, {"2.body.norm.bias", "2.body.linear.bias"}),
+        ({"kind": "surgical", "blocks": ["layer.1"]}, {f"2.body.{m}.{p}" for m in ("norm", "linear") for p in ("weight", "bias")}),
+    ],
+    ids=spoken,
+)
+def test_which_parameters_are_trained(strategy, expected):
+    classifier, plan, _ = toys.made("text", strategy)
+    names = {name.removeprefix("backbone.blocks.") for name in trainable_names(classifier, plan)}
+    assert {name for name in names if name.startswith("2.")} == expected
+    assert {"head.weight", "head.bias"} <= names
+    assert not [name for name in names if name.startswith(("0.", "1."))]
+
+
+def test_lora_begins_as_the_network_and_trains_only_adapters():
+    plain, _, _ = toys.made("text", {"frozen_depth": 1})
+    classifier, plan, _ = toys.made("text", {"kind": "lora", "frozen_depth": 1, "lora_rank": 2})
+    x, mask = toys.ToyCache("text").raw(np.arange(6), 0)
+    plain.eval(), classifier.eval()
+    assert torch.equal(plain(x, mask), classifier(x, mask))
+    names = trainable_names(classifier, plan)
+    assert {name for name in names if "lora_" not in name} == {"head.weight", "head.bias"}
+    assert len([name for name in names if "lora_" in name]) == 6
+    run = QuietRecorder(3)
+    trained, _, _ = toys.trained("text", {"kind": "lora", "frozen_depth": 1, "lora_rank": 2}, run=run)
+    assert not run.warnings
+    assert not torch.equal(plain(x, mask), trained.eval()(x, mask))
+
+
+def test_lp_ft_starts_from_the_probe():
+    cache, chosen = toys.ToyCache("image"), toys.selection()
+    classifier, _, _ = toys.trained("image", {"kind": "lp_ft"}, {"learning_rate": 1e-12, "weight_decay": 0})
+    features = cache.activations(4).batch(chosen.train)[0].numpy()
+    probe = logistic_regression(features, chosen.labels[chosen.train], toys.CLASSES)
+    assert np.allclose(classifier.head.weight.detach().numpy(), probe.weight, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "closed_form"])
+def test_solved_heads(solver):
+    classifier, plan, fitted = toys.trained("image", {"solver": solver})
+    assert (fitted.epochs, fitted.steps) == (1, 0)
+    predicted = predict(classifier, plan, toys.ToyCache("image"), toys.selection().train).logits
+    wanted = torch.from_numpy(toys.selection().labels[toys.selection().train])
+    loss = float(nn.functional.cross_entropy(torch.from_numpy(predicted), wanted))
+    assert loss == pytest.approx(fitted.history[0]["train_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("strategy", [{}, {"frozen_depth": 2}, {"frozen_depth": "none"}, {"kind": "gradual"}], ids=spoken)
+def test_the_loop_is_plain_gradient_descent(kind, strategy):
+    """Against an obvious loop that runs the whole network each step, with the same batches."""
+    train = {"optimizer": "sgd", "schedule": "constant", "warmup": 0, "clip_norm": None, "epochs": 3, "weight_decay": 0}
+    classifier, plan, fitted = toys.trained(kind, strategy, train)
+    reference, _, config = toys.made(kind, strategy, train)
+    cache, chosen, run = toys.ToyCache(kind), toys.selection(), QuietRecorder(3)
+    from lab.training.batches import epoch_batches
+
+    momentum: dict[str, torch.Tensor] = {}
+    losses = []
+    for epoch in range(3):
+        opened = range(max(plan.depth, 4 - epoch) if plan.kind == "gradual" else plan.depth, 4)
+        reference.eval()
+        for index in opened:
+            reference.backbone.blocks[index].train()
+        lengths = None if not list(opened) else cache.lengths[chosen.train]
+        total = 0.0
+        torch.manual_seed(run.stream_seed(f"dropout/{epoch}"))
+        for places in epoch_batches(np.arange(toys.TRAIN), 5, run.generator(f"order/{epoch}"), lengths):
+            index = chosen.train[places]
+            x, mask = cache.raw(index, 0)
+            loss = nn.functional.cross_entropy(reference(x, mask), torch.from_numpy(chosen.labels[index]))
+            names = ["head.weight", "head.bias"]
+            names += [n for n, _ in reference.named_parameters() if n.startswith(tuple(f"backbone.blocks.{i}." for i in opened))]
+            parameters = dict(reference.named_parameters())
+            for parameter in parameters.values():
+                parameter.requires_grad_(True)
+            gradients = torch.autograd.grad(loss, [parameters[n] for n in names])
+            with torch.no_grad():
+                for name, gradient in zip(names, gradients, strict=True):
+                    momentum[name] = gradient if name not in momentum else 0.9 * momentum[name] + gradient
+                    parameters[name] -= config.learning_rate * momentum[name]
+            total += float(loss) * len(places)
+        losses.append(total / toys.TRAIN)
+    assert [row["train_loss"] for row in fitted.history] == pytest.approx(losses, rel=1e-4)
+
+
+def test_frozen_blocks_behind_a_surgical_one_pass_gradients_but_keep_none():
+    classifier, plan, config = toys.made("text", {"kind": "surgical", "blocks": [2]})
+    fit(classifier, plan, config, toys.ToyCache("text"), toys.selection(), QuietRecorder(0))
+    for index in (2, 3):
+        block = classifier.backbone.blocks[index]
+        assert all(not p.requires_grad and p.grad is None for p in block.parameters())
+        assert not block.body.dropout.training
+    assert classifier.backbone.blocks[1].body.dropout.training
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    train = {"epochs": 30, "early_stopping": 2, "learning_rate": 0.3, "schedule": "constant"}
+    classifier, plan, fitted = toys.trained("image", {}, train)
+    losses = [row["validation_loss"] for row in fitted.history]
+    assert fitted.epochs == len(losses) == fitted.best_epoch + 2
+    assert losses.index(min(losses)) == fitted.best_epoch - 1
+    chosen = toys.selection()
+    logits = torch.from_numpy(predict(classifier, plan, toys.ToyCache("image"), chosen.validation).logits)
+    wanted = torch.from_numpy(chosen.labels[chosen.validation])
+    assert float(nn.functional.cross_entropy(logits, wanted)) == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_without_validation_items_the_last_epoch_stands():
+    classifier, plan, config = toys.made("image", {"frozen_depth": 3}, {"early_stopping": 1})
+    chosen = toys.selection()
+    chosen = Selection(chosen.train, np.empty(0, dtype=np.int64), chosen.labels)
+    fitted = fit(classifier, plan, config, toys.ToyCache("image"), chosen, QuietRecorder(0))
+    assert fitted.epochs == fitted.best_epoch == 5
+    assert "validation_loss" not in fitted.history[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("strategy", EVERY_KIND, ids=spoken)
+def test_what_is_saved_makes_the_classifier_whole_again(kind, strategy):
+    classifier, plan, _ = toys.trained(kind, strategy)
+    fresh, _, _ = toys.made(kind, strategy)
+    load_trained(fresh, plan, trained_tensors(classifier, plan))
+    index = np.arange(toys.ITEMS)[::-1].copy()
+    first, second = (predict(c, plan, toys.ToyCache(kind), index) for c in (classifier, fresh))
+    assert np.array_equal(first.logits, second.logits)
+    assert first.logits.shape == (toys.ITEMS, toys.CLASSES)
+    x, mask = toys.ToyCache(kind).raw(index, 0)
+    whole = classifier.eval()(x, mask).detach().numpy()
+    assert np.allclose(first.logits, whole, atol=1e-4)
+
+
+def test_saved_tensors_of_something_else_are_refused():
+    classifier, plan, _ = toys.made("image", {"frozen_depth": 3})
+    tensors = trained_tensors(classifier, plan)
+    with pytest.raises(UserError, match="do not fit"):
+        load_trained(classifier, plan, {**tensors, "more": np.zeros(1)})
+    with pytest.raises(UserError, match="has shape"):
+        load_trained(classifier, plan, {**tensors, "head.bias": np.zeros(7)})
+
+
+def test_a_loss_that_is_no_number_is_told():
+    with pytest.raises(UserError, match=r"train.learning_rate: 1e\+30: .*epoch \d+, step \d+\); lower it"):
+        toys.trained("text", {"frozen_depth": 2}, {"learning_rate": 1e30, "optimizer": "sgd", "clip_norm": None})
+
+
+def test_augmented_views_by_epoch():
+    cache = toys.ToyCache("image")
+    toys.trained("image", {"frozen_depth": 2}, {"augment": "light", "views": 2, "epochs": 3}, cache)
+    assert [v for c, v, _ in cache.asked if c == 2] == sum(([v] * 4 + [0] for v in (1, 2, 1)), [])
+    cache = toys.ToyCache("image", keeps=False)
+    toys.trained("image", {}, {"augment": "light", "epochs": 3}, cache)
+    assert {v for _, v, _ in cache.asked} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_of_a_cache_and_on_the_fly_train_alike(kind):
+    curves = []
+    for keeps in (True, False):
+        _, _, fitted = toys.trained(kind, {}, cache=toys.ToyCache(kind, keeps=keeps))
+        curves.append([row["train_loss"] for row in fitted.history])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-5)
+
+
+def test_bf16_trains():
+    _, _, fitted = toys.trained("image", {"frozen_depth": 1}, {"precision": "bf16"})
+    _, _, exact = toys.trained("image", {"frozen_depth": 1})
+    assert fitted.history[0]["train_loss"] == pytest.approx(exact.history[0]["train_loss"], rel=0.05)
+
+
+def test_selection_has_no_place_for_test_items():
+    assert [f.name for f in dataclasses.fields(Selection)] == ["train", "validation", "labels"]
+    chosen = Selection(np.array([0, 1]), np.array([2]), np.array([1, 0, 1, 2]))
+    assert chosen.labels.tolist() == [1, 0, 1, -1]
+    with pytest.raises(ValueError, match="need labels"):
+        Selection(np.array([0]), np.array([1]), np.array([0, -1]))
+    import inspect
+
+    names = [*inspect.signature(fit).parameters, *(f.name for f in dataclasses.fields(Fitted))]
+    assert not [name for name in names if "test" in name]
+
+
+def test_preparing_twice_from_the_same_seed_is_the_same():
+    first = toys.made("text", {"kind": "lora"})[0]
+    assert same(dict(first.state_dict()), dict(toys.made("text", {"kind": "lora"})[0].state_dict()))
+    again = copy.deepcopy(first)
+    assert again is not first
+    with pytest.raises(UserError, match="nothing of that kind"):
+        classifier, plan, _ = toys.made("text", {})
+        del classifier.backbone.blocks[3].body.norm
+        prepare(classifier, dataclasses.replace(plan, kind="norm_only", depth=3), 0)
