@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.data.labelled.items import RawItems
+from lab.data.labelled.items import Broken, RawItems
 from lab.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,26 +34,12 @@ def read_image_folder(folder: Path, pictures: list[Path], found: list[Path]) -> 
     if any(part for part, _, _ in places):
         raw.predefined = [part for part, _, _ in places]
     known = set(pictures)
-    for file in found:
-        if file not in known and file.parent != folder:
-            raw.ids.append(file.relative_to(folder).as_posix())
-            _add_stray(raw, file)
+    raw.strays = [
+        Broken(file.relative_to(folder).as_posix(), f"not a picture ({file.suffix or 'no ending'}), passed over")
+        for file in found
+        if file not in known and file.parent != folder
+    ]
     return raw
-
-
-def _add_stray(raw: RawItems, file: Path) -> None:
-    """A file among the pictures that is none: broken, so that it is told of and never silently passed over."""
-    from lab.data.labelled.images import FileImages
-
-    assert isinstance(raw.images, FileImages)
-    assert raw.fingerprints is not None
-    raw.problems[len(raw.ids) - 1] = f"not a picture ({file.suffix or 'no ending'})"
-    raw.names.append("")
-    raw.images.files = [*raw.images.files, file]
-    raw.fingerprints.append("")
-    raw.columns = {name: [*values, ""] for name, values in raw.columns.items()}
-    if raw.predefined is not None:
-        raw.predefined.append(None)
 
 
 def _places(folder: Path, files: Sequence[Path]) -> list[tuple[str | None, str, Path]]:

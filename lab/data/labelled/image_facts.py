@@ -5,6 +5,7 @@ Kept in the cache for each folder, by path, size and time of change, so that the
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import time
@@ -17,13 +18,11 @@ import numpy as np
 from lab.atomic import replacing
 from lab.cache import cache_dir
 from lab.data.fingerprint import digest
-from lab.data.labelled.images import FileImages, as_rgb, fit, workers
+from lab.data.labelled.images import SMALL, FileImages, as_rgb, squeeze, workers
 from lab.data.labelled.items import RawItems
 
 # Raised whenever what is found in a file changes.
-_VERSION = 1
-# Side of the small copy by which near-duplicates are found.
-SMALL = 24
+_VERSION = 2
 _SETTLED_SECONDS = 2.0
 
 
@@ -45,7 +44,10 @@ def picture_bytes(ids: list[str], contents: list[bytes], where: str) -> RawItems
 
 
 def _raw(ids: list[str], files: Sequence[Path | bytes], facts: list[dict[str, Any]], where: str) -> RawItems:
-    raw = RawItems("image", list(ids), [""] * len(ids), where, "images", images=FileImages(list(files)))
+    sides = np.array([min(fact["width"], fact["height"]) for fact in facts], dtype=np.int64)
+    small = np.stack([_small(fact) for fact in facts]) if facts else None
+    images = FileImages(list(files), sides, small)
+    raw = RawItems("image", list(ids), [""] * len(ids), where, "images", images=images)
     raw.fingerprints = [fact["digest"] for fact in facts]
     raw.problems = {at: fact["problem"] for at, fact in enumerate(facts) if fact["problem"]}
     raw.notes = {at: fact["note"] for at, fact in enumerate(facts) if fact["note"]}
@@ -53,8 +55,13 @@ def _raw(ids: list[str], files: Sequence[Path | bytes], facts: list[dict[str, An
     return raw
 
 
+def _small(fact: dict[str, Any]) -> np.ndarray:
+    content = base64.b64decode(fact.get("small", ""))
+    return np.frombuffer(content or bytes(SMALL * SMALL), np.uint8).reshape(SMALL, SMALL)
+
+
 def look_at(files: Sequence[Path], where: str) -> list[dict[str, Any]]:
-    """For each file `{digest, problem, note, width, height}`; files seen before and unchanged are not opened."""
+    """For each file `{digest, problem, note, width, height, small}`; files seen before and unchanged are not opened."""
     from concurrent.futures import ThreadPoolExecutor
 
     note = cache_dir() / "labelled" / f"{digest(str(Path(where).absolute()), str(_VERSION))}.json"
@@ -124,11 +131,10 @@ def _decoded(content: bytes) -> dict[str, Any]:
                     return {**found, "problem": f"{image.width}×{image.height} pixels"}
                 image.draft(None, (2 * SMALL, 2 * SMALL))
                 image.load()
-                small = fit(as_rgb(ImageOps.exif_transpose(image)), SMALL, "bilinear")
+                small = squeeze(as_rgb(ImageOps.exif_transpose(image)), SMALL)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         return {**found, "problem": _said(error)}
-    grey = np.asarray(small, dtype=np.float32).mean(axis=0)
-    return {**found, "small": np.round(grey).astype(np.uint8).tobytes().hex()}
+    return {**found, "small": base64.b64encode(small.tobytes()).decode()}
 
 
 def _oddities(image: Any) -> str:

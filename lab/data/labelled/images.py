@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # A JPEG is decoded at the smallest of its own scales that is so many times larger than what is asked for.
 _GAP = 2.0
+# Side of the small grey copies by which near-duplicates are found.
+SMALL = 24
 
 
 class ImageSource(Protocol):
@@ -36,6 +38,15 @@ class ImageSource(Protocol):
         """One picture whole, as RGB."""
         ...
 
+    def grey(self, indices: np.ndarray, size: int) -> np.ndarray:
+        """Whole pictures squeezed into a square, grey, `(m, size, size) uint8`."""
+        ...
+
+    @property
+    def sides(self) -> np.ndarray:
+        """The shorter side of each picture in pixels, `(n,) int64`."""
+        ...
+
     def subset(self, index: np.ndarray) -> ImageSource:
         """The pictures at these positions."""
         ...
@@ -52,14 +63,25 @@ class ArrayImages:
 
     def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
         """As `ImageSource.decode`."""
-        return _in_threads(lambda index: fit(self.picture(index, grey=True), size, interpolation), indices, size)
+        return _in_threads(lambda index: fit(self._stored(index), size, interpolation), indices, size)
 
-    def picture(self, index: int, grey: bool = False) -> Image.Image:
-        """As `ImageSource.picture`; `grey`: as it is stored."""
+    def picture(self, index: int) -> Image.Image:
+        """As `ImageSource.picture`."""
+        return self._stored(index).convert("RGB")
+
+    def grey(self, indices: np.ndarray, size: int) -> np.ndarray:
+        """As `ImageSource.grey`."""
+        return np.stack([squeeze(self._stored(int(index)), size) for index in indices])
+
+    @property
+    def sides(self) -> np.ndarray:
+        """As `ImageSource.sides`."""
+        return np.full(len(self.pixels), min(self.pixels.shape[1:3]), dtype=np.int64)
+
+    def _stored(self, index: int) -> Image.Image:
         from PIL import Image
 
-        image = Image.fromarray(self.pixels[index])
-        return image if grey else image.convert("RGB")
+        return Image.fromarray(self.pixels[index])
 
     def subset(self, index: np.ndarray) -> ArrayImages:
         """As `ImageSource.subset`."""
@@ -67,10 +89,13 @@ class ArrayImages:
 
 
 class FileImages:
-    """Pictures in files, or as the bytes of files."""
+    """Pictures in files, or as the bytes of files.
 
-    def __init__(self, files: Sequence[Path | bytes]) -> None:
-        self.files = files
+    `sides`: the shorter side of each in pixels, `(n,) int64`. `small`: their small grey copies, where they are known.
+    """
+
+    def __init__(self, files: Sequence[Path | bytes], sides: np.ndarray, small: np.ndarray | None = None) -> None:
+        self.files, self.sides, self._small = files, sides, small
 
     def __len__(self) -> int:
         return len(self.files)
@@ -85,7 +110,14 @@ class FileImages:
 
     def subset(self, index: np.ndarray) -> FileImages:
         """As `ImageSource.subset`."""
-        return FileImages([self.files[i] for i in index])
+        small = None if self._small is None else self._small[index]
+        return FileImages([self.files[i] for i in index], self.sides[index], small)
+
+    def grey(self, indices: np.ndarray, size: int) -> np.ndarray:
+        """As `ImageSource.grey`."""
+        if size == SMALL and self._small is not None:
+            return self._small[indices]
+        return np.stack([squeeze(self._open(int(index), size), size) for index in indices])
 
     def _open(self, index: int, size: int | None) -> Image.Image:
         file = self.files[index]
@@ -152,6 +184,14 @@ def fit(image: Image.Image, size: int, interpolation: str) -> np.ndarray:
     if pixels.ndim == 2:
         return np.broadcast_to(pixels, (3, size, size))
     return pixels.transpose(2, 0, 1)
+
+
+def squeeze(image: Image.Image, size: int) -> np.ndarray:
+    """A whole picture as `(size, size) uint8`, grey, whatever its shape."""
+    from PIL import Image
+
+    small = image.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=_GAP)
+    return np.asarray(small.convert("L"))
 
 
 def _in_threads(one: object, indices: np.ndarray, size: int) -> np.ndarray:

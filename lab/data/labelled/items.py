@@ -37,8 +37,8 @@ class Items:
     `labels`: `(n,) int64`, indices into `classes` (sorted names), -1 where there is none. `table`: one row per item,
     its `label` column the class name ("" where there is none). `fingerprints`: a digest of each item's content, the
     key under which its activations are cached. `predefined`: `(n,) object` of `train`, `validation`, `test` or None,
-    where folders or a `split` column say so. `broken` items are left out of all the rest; `odd` ones are in it. `group`: the column
-    whose values no split cuts unless the config names another.
+    where folders or a `split` column say so. `broken` items are left out of all the rest; `odd` ones are in it.
+    `group`: the column whose values no split cuts unless the config names another.
     """
 
     kind: Literal["image", "text"]
@@ -105,6 +105,7 @@ class RawItems:
     problems: dict[int, str] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
     group: str | None = None
+    strays: list[Broken] = field(default_factory=list)
 
 
 def load_items(config: LabelledConfig) -> Items:
@@ -117,7 +118,7 @@ def load_items(config: LabelledConfig) -> Items:
     from lab.data.labelled.sources import read_source
 
     raw = read_source(config)
-    items = make_items(raw, skip_broken=True, single=True)
+    items = make_items(raw, single=True)
     if items.broken and not config.skip_broken:
         raise UserError(_broken_items(items.broken, config.source))
     if not len(items):
@@ -141,7 +142,7 @@ def _broken_items(broken: list[Broken], source: str) -> str:
     return f"{source}: {items}: {listed}{more}. Mend them or set data.skip_broken=true to go on without them"
 
 
-def make_items(raw: RawItems, *, skip_broken: bool, single: bool) -> Items:
+def make_items(raw: RawItems, *, single: bool) -> Items:
     """Checked items. `single`: a class of one item counts as broken, since it cannot stand on both sides of a split."""
     import pandas as pd
 
@@ -157,6 +158,7 @@ def make_items(raw: RawItems, *, skip_broken: bool, single: bool) -> Items:
     table = pd.DataFrame({"label": labels, **{n: v for n, v in columns.items() if n != "label"}})
     fingerprints = raw.fingerprints or [digest(text) for text in raw.texts or []]
     odd = [Broken(raw.ids[i], note) for i, note in sorted(raw.notes.items()) if i not in problems]
+    odd += raw.strays
     odd += [Broken(raw.ids[i], "no label") for i in keep if not labels[i]] if any(labels) else []
     items = Items(
         kind=raw.kind,
@@ -174,7 +176,7 @@ def make_items(raw: RawItems, *, skip_broken: bool, single: bool) -> Items:
         odd=odd,
         group=raw.group,
     )
-    items = items.subset(keep) if skip_broken and len(keep) < len(raw.ids) else items
+    items = items.subset(keep) if len(keep) < len(raw.ids) else items
     return replace(items, fingerprint=_fingerprint(items), description=_describe(items, raw))
 
 
