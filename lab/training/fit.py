@@ -62,7 +62,7 @@ def fit(
     """Train a `prepare`d classifier; it holds the last epoch's weights after it, or with early stopping the best's.
 
     `cache`: a `PrefixCache` of the same backbone; what it was not filled with is computed on the fly. Checkpoints
-    are written at the end of epochs, at most every `checkpoint_seconds`, and where somebody asks to stop.
+    are written at the end of epochs, at most every `checkpoint_seconds` (0: of each), and where somebody asks to stop.
     Raises `UserError` where the loss is no longer a number.
     """
     started = time.perf_counter()
@@ -118,7 +118,7 @@ class Saving:
         except KeyboardInterrupt:
             write()
             raise
-        if not finished and since >= max(self.least, 20 * self.cost):
+        if not finished and (not self.least or since >= max(self.least, 20 * self.cost)):
             begun = time.perf_counter()
             write()
             self.last = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ def prepare(classifier: Classifier, plan: Plan, seed: int = 0) -> None:
     set_trainable(classifier, plan, epoch=0)
     if plan.batch_norm == "track":
         for module in _batch_norms(classifier.backbone):
-            module.register_forward_pre_hook(_track)
+            module.register_forward_pre_hook(_tracker(classifier))
 
 
 def trainable_names(classifier: Classifier, plan: Plan, epoch: int | None = None) -> set[str]:
@@ -206,16 +206,20 @@ def _batch_norms(module: nn.Module) -> Iterator[nn.Module]:
     return (part for part in module.modules() if isinstance(part, _BatchNorm))
 
 
-def _track(module: _BatchNorm, inputs: tuple[Tensor, ...]) -> None:
-    """Let the running statistics of a batch norm that normalises with them follow the data."""
-    if module.training or not torch.is_grad_enabled() or module.running_mean is None:
-        return
-    with torch.no_grad():
-        x = inputs[0].float()
-        over = [axis for axis in range(x.ndim) if axis != 1]
-        share = 0.1 if module.momentum is None else module.momentum
-        module.running_mean.lerp_(x.mean(over), share)
-        module.running_var.lerp_(x.var(over, correction=1), share)
+def _tracker(classifier: Classifier) -> Callable[[_BatchNorm, tuple[Tensor, ...]], None]:
+    """Lets the running statistics of a batch norm that normalises with them follow the data while training."""
+
+    def track(module: _BatchNorm, inputs: tuple[Tensor, ...]) -> None:
+        if not classifier.training or not torch.is_grad_enabled() or module.training or module.running_mean is None:
+            return
+        with torch.no_grad():
+            x = inputs[0].float()
+            over = [axis for axis in range(x.ndim) if axis != 1]
+            share = 0.1 if module.momentum is None else module.momentum
+            module.running_mean.lerp_(x.mean(over), share)
+            module.running_var.lerp_(x.var(over, correction=1), share)
+
+    return track
 
 
 def _array(tensor: Tensor) -> np.ndarray:

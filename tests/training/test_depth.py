@@ -77,6 +77,8 @@ def test_spoken():
 
 
 def test_a_plan_costs_no_torch():
-    code = "import sys, lab.training.depth, lab.training.strategies; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    code = (
+        "import sys, lab.training.depth, lab.training.strategies; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["False", "False"]

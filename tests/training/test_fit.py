@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+import operator
 
 import numpy as np
 import pytest
@@ -151,13 +153,9 @@ def test_only_blocks_behind_the_cut_run(monkeypatch):
     for index, block in enumerate(classifier.backbone.blocks):
         block.register_forward_hook(lambda *_, index=index: ran.append(index))
     cache = toys.ToyCache("text")
-    fit(classifier, plan, dataclasses_replace(config, epochs=2), cache, toys.selection(), QuietRecorder(0))
+    fit(classifier, dataclasses.replace(plan, epochs=2), config, cache, toys.selection(), QuietRecorder(0))
     assert set(ran) == {3}
     assert {cut for cut, _, _ in cache.asked} == {3, 4}
-
-
-def dataclasses_replace(config, **changes):
-    return config.model_copy(update=changes)
 
 
 def test_gradual_thaws_by_the_epoch_alone():
@@ -171,7 +169,10 @@ def test_gradual_thaws_by_the_epoch_alone():
     [
         ({"kind": "norm_only", "frozen_depth": 2}, {"2.body.norm.weight", "2.body.norm.bias"}),
         ({"kind": "bitfit", "frozen_depth": 2}, {"2.body.norm.bias", "2.body.linear.bias"}),
-        ({"kind": "surgical", "blocks": ["layer.1"]}, {f"2.body.{m}.{p}" for m in ("norm", "linear") for p in ("weight", "bias")}),
+        (
+            {"kind": "surgical", "blocks": ["layer.1"]},
+            {f"2.body.{m}.{p}" for m in ("norm", "linear") for p in ("weight", "bias")},
+        ),
     ],
     ids=spoken,
 )
@@ -217,11 +218,13 @@ def test_solved_heads(solver):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("strategy", [{}, {"frozen_depth": 2}, {"frozen_depth": "none"}, {"kind": "gradual"}], ids=spoken)
+@pytest.mark.parametrize(
+    "strategy", [{}, {"frozen_depth": 2}, {"frozen_depth": "none"}, {"kind": "gradual"}], ids=spoken
+)
 def test_the_loop_is_plain_gradient_descent(kind, strategy):
     """Against an obvious loop that runs the whole network each step, with the same batches."""
     train = {"optimizer": "sgd", "schedule": "constant", "warmup": 0, "clip_norm": None, "epochs": 3, "weight_decay": 0}
-    classifier, plan, fitted = toys.trained(kind, strategy, train)
+    _classifier, plan, fitted = toys.trained(kind, strategy, train)
     reference, _, config = toys.made(kind, strategy, train)
     cache, chosen, run = toys.ToyCache(kind), toys.selection(), QuietRecorder(3)
     from lab.training.batches import epoch_batches
@@ -241,7 +244,11 @@ def test_the_loop_is_plain_gradient_descent(kind, strategy):
             x, mask = cache.raw(index, 0)
             loss = nn.functional.cross_entropy(reference(x, mask), torch.from_numpy(chosen.labels[index]))
             names = ["head.weight", "head.bias"]
-            names += [n for n, _ in reference.named_parameters() if n.startswith(tuple(f"backbone.blocks.{i}." for i in opened))]
+            names += [
+                n
+                for n, _ in reference.named_parameters()
+                if n.startswith(tuple(f"backbone.blocks.{i}." for i in opened))
+            ]
             parameters = dict(reference.named_parameters())
             for parameter in parameters.values():
                 parameter.requires_grad_(True)
@@ -318,7 +325,7 @@ def test_a_loss_that_is_no_number_is_told():
 def test_augmented_views_by_epoch():
     cache = toys.ToyCache("image")
     toys.trained("image", {"frozen_depth": 2}, {"augment": "light", "views": 2, "epochs": 3}, cache)
-    assert [v for c, v, _ in cache.asked if c == 2] == sum(([v] * 4 + [0] for v in (1, 2, 1)), [])
+    assert [v for c, v, _ in cache.asked if c == 2] == functools.reduce(operator.iadd, ([v] * 4 + [0] for v in (1, 2, 1)), [])
     cache = toys.ToyCache("image", keeps=False)
     toys.trained("image", {}, {"augment": "light", "epochs": 3}, cache)
     assert {v for _, v, _ in cache.asked} == {0, 1, 2, 3}

@@ -130,7 +130,9 @@ def selection() -> Selection:
     return Selection(order[:TRAIN], order[TRAIN : TRAIN + 10], labels)
 
 
-def made(kind: str, strategy: dict[str, Any], train: dict[str, Any] | None = None) -> tuple[Classifier, Plan, TrainConfig]:
+def made(
+    kind: str, strategy: dict[str, Any], train: dict[str, Any] | None = None
+) -> tuple[Classifier, Plan, TrainConfig]:
     """A fresh prepared classifier, its plan and training config."""
     config = TrainConfig(**{"epochs": 5, "batch_size": 5, "learning_rate": 1e-2} | (train or {}))
     backbone = BACKBONES[kind]()
