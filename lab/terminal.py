@@ -191,6 +191,7 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
     """`lab show`: a config with its origins; else a packaged part; else a run."""
     from lab.config import load, shipped_names, show_config
     from lab.data.packaged import packaged
+    from lab.terminal_backbone import blocks_table, is_backbone
 
     entry = next((p for p in packaged() if p.name == target), None)
     if entry is not None:
@@ -198,6 +199,11 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
 
         rows = [(key, getattr(entry, key)) for key in ("name", "kind", "summary", "origin", "licence", "package")]
         print(columns([*rows, ("where", packaged_path(target))]))
+        if entry.kind == "backbone":
+            print(f"\n{blocks_table(target)}")
+        return
+    if is_backbone(target):
+        print(blocks_table(target))
         return
     names = shipped_names()
     known = {*names, *(name.rsplit("/", 1)[-1] for name in names)}  # `quickstart` is short for `studies/quickstart`

@@ -99,7 +99,7 @@ class Backbone(nn.Module):
         preprocessing: ImagePreprocessing | TextPreprocessing,
         feature_dim: int,
         pretrained: bool = True,
-        channels_first: bool = True,
+        channels_first: bool = True,  # whether feature maps are (n, C, H, W), not (n, H, W, C)
     ) -> None:
         super().__init__()
         self.name, self.kind, self.pretrained = name, kind, pretrained
@@ -141,7 +141,7 @@ class Backbone(nn.Module):
             weights = mask.unsqueeze(-1).to(torch.float32)
             return (x.float() * weights).sum(1) / weights.sum(1).clamp(min=1)
         if x.dim() == 4:
-            return x.float().mean((2, 3) if self.channels_first or block == 0 else (1, 2))
+            return x.float().mean((2, 3) if self.channels_first else (1, 2))
         return x.float().mean(1) if x.dim() == 3 else x.float()
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -6,6 +6,7 @@ looked into, everything else stays one call, so pieces put together are the netw
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from lab.errors import UserError
 
 _CONTAINERS = ("blocks", "stages", "layers", "features", "encoder.layers", "trunk_output", "levels", "network")
 _NUMBERED = re.compile(r"(layer|stage|stages|block|s|res)_?(\d+)")
+
+
+_BESIDE = re.compile(r"(aux|head|fc|classifier|pre_logits)", re.IGNORECASE)
 
 
 class _Tracer(fx.Tracer):
@@ -34,7 +38,9 @@ def trace(
 ) -> fx.Graph:
     """The graph of a method, with the named modules (and whatever does not contain one of them) as single calls."""
     through = {name.rsplit(".", k)[0] for name in names for k in range(1, name.count(".") + 1)}
-    graph = _Tracer(through, method).trace(model, fixed)
+    defaults = list(inspect.signature(getattr(model, method)).parameters.values())[1:]
+    arguments = {argument.name: argument.default for argument in defaults} | (fixed or {})
+    graph = _Tracer(through, method).trace(model, arguments or None)
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     unused = set(inputs[1:])  # fixed arguments, of which only a check remains
     for node in graph.nodes:
@@ -57,7 +63,10 @@ def find_body(model: nn.Module) -> list[str]:
             if len(inside) == 1 and (deeper := find_body(next(iter(inside.children())))):
                 return [f"{container}.{next(iter(inside.named_children()))[0]}.{name}" for name in deeper]
     numbered = [name for name, child in model.named_children() if _NUMBERED.fullmatch(name) and _mixes(child)]
-    return numbered if len(numbered) > 1 else []
+    if len(numbered) > 1:
+        return numbered
+    plain = [name for name, child in model.named_children() if _mixes(child) and not _BESIDE.match(name)]
+    return plain if len(plain) > 2 else []
 
 
 def _child(model: nn.Module, path: str) -> nn.Module | None:

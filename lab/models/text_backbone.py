@@ -95,19 +95,32 @@ def load_text_backbone(source: str | Path, name: str | None = None) -> TextBackb
 
     Raises `UserError` where it is neither a folder nor to be had from the hub.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    local = Path(source).is_dir()
+    tokenizer = load_tokenizer(source)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(source), local_files_only=local)
-        model = AutoModel.from_pretrained(str(source), local_files_only=local, use_safetensors=True)
+        model = AutoModel.from_pretrained(str(source), local_files_only=Path(source).is_dir(), use_safetensors=True)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"backbone {str(source)!r} cannot be loaded as a folder or from the hub: {reason}") from error
+        raise UserError(_not_loaded(source, error)) from error
     return TextBackbone(name or str(source), tokenizer, model.eval())
+
+
+def load_tokenizer(source: str | Path) -> Any:
+    """Load an encoder's tokenizer from a local folder or by hub id. Raises `UserError` where it is not to be had."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(str(source), local_files_only=Path(source).is_dir())
+    except (OSError, ValueError) as error:
+        raise UserError(_not_loaded(source, error)) from error
+
+
+def _not_loaded(source: str | Path, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0]
+    return f"backbone {str(source)!r} cannot be loaded as a folder or from the hub: {reason}"
 
 
 def word_in_context(backbone: TextBackbone, sentences: Sequence[MarkedText]) -> np.ndarray:
