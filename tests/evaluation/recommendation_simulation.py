@@ -5,7 +5,7 @@
 In every scene some candidates are worse than the best by exactly the margin, where a false recommendation is likeliest;
 the cheap ones are the bad ones. The two rules that lost live here and nowhere else:
 
-- "against the best seen": the one-sided 95 % bound against the candidate with the best mean, which itself always passes;
+- "against the best seen": the one-sided 95 % bound against whoever has the best mean, who always passes itself;
 - "against all": the bound against every other, with no adjustment for the number of candidates.
 """
 

@@ -1,4 +1,4 @@
-"""No rule may recommend a strategy that is worse by the margin more often than α; the table is in docs/statistics.md."""
+"""What is recommended is worse by the margin no more often than α; the table is in docs/statistics.md."""
 
 from __future__ import annotations
 
