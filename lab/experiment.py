@@ -43,6 +43,20 @@ class Estimate:
     bytes: int
 
 
+class Predictor(Protocol):
+    """Classifies new items the way a run did, its stored preprocessing included. `items`: `lab.data.labelled.Items`."""
+
+    classes: list[str]
+
+    def predict(self, items: Any) -> np.ndarray:
+        """Return `(n, classes) float32` probabilities."""
+        ...
+
+    def features(self, items: Any) -> np.ndarray:
+        """Return `(n, d) float32`, in which items that the model takes for alike are near."""
+        ...
+
+
 class Encoder(Protocol):
     """Embeds new items the way a run did, its stored preprocessing included."""
 
@@ -60,7 +74,7 @@ class Recipe:
     `plan(config)`: cheap checks of files, columns and labels; raises `UserError`; returns `DataFacts`.
     `run(config, run)`: trains, embeds and evaluates, and leaves all of it in `run`, a `RunWriter`.
     `estimate(config)`: a short probe, for `--dry-run`; None where a recipe cannot say.
-    `load_encoder(run)`: for the verbs that need a model.
+    `load_encoder(run)`, `load_classifier(run)`: for the verbs that need a model.
     `deterministic`: the seed changes nothing, so one run says all and needs no others to be compared with.
     `spoken(key, value, config)`: a swept key's value as people say it ("trains the last 3 of 9 blocks"), for the labels
     of rows; None where `key=value` says it as well.
@@ -80,6 +94,7 @@ class Recipe:
     run: Callable[[Any, RunWriter], None]
     estimate: Callable[[Any], Estimate] | None = None
     load_encoder: Callable[[Run], Encoder] | None = None
+    load_classifier: Callable[[Run], Predictor] | None = None
     deterministic: bool = False
     spoken: Callable[[str, Any, Any], str | None] | None = None
     controls: Callable[[Any], Sequence[tuple[str, Mapping[str, Any]]]] | None = None

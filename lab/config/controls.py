@@ -80,4 +80,5 @@ def _without_replicates(values: Mapping[str, Any], above: str = "") -> dict[str,
 
 
 def _text(label: str, values: Mapping[str, Any]) -> str:
-    return json.dumps([label, values], sort_keys=True, default=str)
+    counted = {key: value for key, value in values.items() if key not in ("name", "report")}
+    return json.dumps([label, counted], sort_keys=True, default=str)

@@ -20,7 +20,8 @@ class Needed:
 
     `power`: that probability with the seeds and items at hand. `seeds`: seeds a row with these items; `items`: items
     with these seeds. Either is the number at hand where that suffices, and None where no number up to 1,000 seeds or
-    10,000,000 items would do (or, for seeds, where none vary).
+    10,000,000 items would do (or, for seeds, where none vary). Over folds `seeds` counts folds, and `labels` says how
+    many times the labels would do instead.
     """
 
     margin: float
@@ -28,6 +29,7 @@ class Needed:
     power: float
     seeds: int | None
     items: int | None
+    labels: float | None = None
 
 
 def needed(estimate: Estimate, margin: float, alpha: float = 0.05, wanted: float = 0.8) -> Needed:

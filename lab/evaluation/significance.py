@@ -7,7 +7,7 @@ of zero says better or worse; one inside ±margin says equivalent; any other say
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -71,7 +71,7 @@ class Difference:
     `within_margin`: the whole interval lies inside ±margin, whatever the verdict.
     `effect`: difference over the standard deviation of one seed's difference on one item.
     `seed_test`: Student's t over seeds (Welch's where unpaired), `item_test`: Student's t over items, `permutation`:
-    exact over seeds; None where no seeds vary. `needed`: what would settle it.
+    exact over seeds; None where no seeds vary, or every split has items of its own. `needed`: what would settle it.
     """
 
     first: int
@@ -88,17 +88,23 @@ class Difference:
     paired: bool
     effect: float
     seed_test: SideTest | None
-    item_test: SideTest
+    item_test: SideTest | None
     permutation: SideTest | None
     needed: Needed
 
 
 def compare_rows(
-    rows: Sequence[ScoreRow], *, higher_is_better: bool = True, margin: float = 0.01, alpha: float = 0.05
+    rows: Sequence[ScoreRow],
+    *,
+    higher_is_better: bool = True,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+    adjust: Callable[[Estimate], Estimate] = lambda estimate: estimate,
 ) -> list[Difference]:
     """Compare every pair of rows (first before second in the list), Holm-adjusted over all of them.
 
     `margin`: the smallest difference that matters, in units of the metric. `alpha`: the error rate of the whole table.
+    `adjust`: what else makes a difference uncertain, such as `lab.evaluation.fold_comparison.widened`.
 
     Raises:
         ValueError: rows over different numbers of items, a margin that is not positive, or alpha outside (0, 1).
@@ -108,7 +114,7 @@ def compare_rows(
     pairs = list(combinations(range(len(rows)), 2))
     paired = [seeds_match(rows[i], rows[j]) for i, j in pairs]
     estimates = [
-        difference_estimate(rows[i].scores, rows[j].scores, paired=match)
+        adjust(difference_estimate(rows[i].scores, rows[j].scores, paired=match))
         for (i, j), match in zip(pairs, paired, strict=True)
     ]
     p_values = np.array([estimate.p_value() for estimate in estimates])
@@ -203,6 +209,11 @@ def side_tests(first: Scores, second: Scores, paired: bool) -> tuple[SideTest | 
     if paired or len(one) == 1 or len(two) == 1:
         return SideTest(_student(one - two)), item_test, _permutation((one - two,))
     return SideTest(_welch(one, two)), item_test, _permutation((one, two))
+
+
+def sample_tests(differences: NDArray[np.float64]) -> tuple[SideTest, SideTest]:
+    """Student's t and the permutation over one sample `(n,)` of differences, as if they were independent."""
+    return SideTest(_student(differences)), _permutation((differences,))
 
 
 def effect_size(first: Scores, second: Scores, paired: bool) -> float:

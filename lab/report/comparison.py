@@ -126,6 +126,7 @@ def _notes(rows: Sequence[Row], tables: Sequence[Table], asked: bool) -> list[st
 
 _COLUMNS = [
     *("table", "evaluation", "metric", "split", "row", "best", "value", "low", "high", "items", "seeds", "planned"),
+    *("over", "control"),
     *("status", "difference", "difference_low", "difference_high", "p_holm", "verdict"),
 ]
 
@@ -147,6 +148,8 @@ def _frame_lines(table: Table) -> list[dict[str, Any]]:
             "items": table.n,
             "seeds": row.seeds,
             "planned": row.planned,
+            "over": row.over,
+            "control": row.control,
             "status": row.status,
         }
         if row.against_best:

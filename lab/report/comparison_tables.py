@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lab.report import comparison_text as text
 
 if TYPE_CHECKING:
+    from lab.evaluation.intervals import Estimate
     from lab.evaluation.significance import Difference
-    from lab.report.measured_rows import MeasuredRow, Test
+    from lab.report.measured_groups import MeasuredRow, Test
     from lab.runs.study import Row
 
 
@@ -29,11 +30,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line of a table: a config with its seeds folded.
+    """One line of a table: a config with its seeds, splits and folds folded.
 
     `value` with its 95 % interval `low` to `high`, in units of the metric (None: no finished run, or no interval);
-    `values`: the metric by seed; `status`: "3 seeds", "2 of 3 seeds, 1 failed: …" or "deterministic"; `best`: the best
-    row or one that cannot be told from it; `against_best`: the pair with the row of the best mean, None for that row.
+    `values`: the metric by seed, split or fold, by a running number where several of these vary (`over` says which);
+    `status`: "3 seeds", "2 of 3 folds, 1 failed: …" or "deterministic"; `best`: the best row or one that cannot be
+    told from it; `against_best`: the pair with the row of the best mean, None for that row; `control`: a row that the
+    recipe added for comparison.
     """
 
     label: str
@@ -48,10 +51,12 @@ class TableRow:
     deterministic: bool = False
     best: bool = False
     against_best: Pair | None = None
+    over: str = "seed"
+    control: bool = False
 
     @property
     def seeds(self) -> int:
-        """How many seeds are finished."""
+        """How many seeds, splits or folds are finished."""
         return len(self.values)
 
 
@@ -62,6 +67,8 @@ class Table:
     `title`: evaluation and metric, and what sets this table apart where one metric fills several; `n`: test items;
     `measured`: how the metric was taken, in the words of the evaluation; `protocol`: the rule, in one line;
     `answer`: what it comes to, in a sentence or two; `settle`: what would settle what is open, None where nothing is.
+    `splits`: over how many splits or folds ("10 folds"), "" where the rows differ in seeds alone; `resampled`: each of
+    these has test items of its own, and `n` is their mean number.
     """
 
     title: str
@@ -79,6 +86,14 @@ class Table:
     protocol: str = ""
     answer: str = ""
     settle: str | None = None
+    splits: str = ""
+    resampled: bool = False
+
+    @property
+    def over(self) -> str:
+        """What the rows' runs are repeats of: `seed`, `split`, `fold`, or `run` where several of these vary."""
+        kinds = {row.over for row in self.rows if row.values}
+        return kinds.pop() if len(kinds) == 1 else "run" if kinds else "seed"
 
     @property
     def ranked(self) -> list[TableRow]:
@@ -98,7 +113,10 @@ def build_table(
     alpha: float = 0.05,
 ) -> Table:
     """Compare rows that agree in `test`; `unfinished` rows of their experiments are listed without a value."""
-    rows, pairs = _with_scores(measured, test, margin, alpha) if test.items else (_without_scores(measured), [])
+    if test.resampled:
+        rows, pairs = _split_by_split(measured, test, margin, alpha)
+    else:
+        rows, pairs = _with_scores(measured, test, margin, alpha) if test.items else (_without_scores(measured), [])
     experiments = {part.row.experiment for part in measured}
     waiting = [row for row in unfinished if row.experiment in experiments]
     table = Table(
@@ -112,8 +130,10 @@ def build_table(
         margin=margin,
         alpha=alpha,
         measured=test.protocol,
-        rows=rows + [TableRow(row.label, row.summary, row.planned, row.failed) for row in waiting],
+        rows=rows + [TableRow(row.label, row.summary, row.planned, row.failed, control=row.control) for row in waiting],
         pairs=pairs,
+        splits=_splits(measured),
+        resampled=test.resampled,
     )
     table = replace(table, rows=_against_best(table))
     return replace(table, protocol=text.protocol(table), answer=text.answer(table), settle=text.settle(table))
@@ -126,14 +146,57 @@ def _with_scores(
 
     order = measured[0].measurements[0].ids or ()
     scored = [part.scores(order) for part in measured]
-    differences = compare_rows(scored, higher_is_better=test.higher_is_better, margin=margin, alpha=alpha)
+    adjust = _adjustment(measured, test)
+    rule: dict[str, Any] = {"higher_is_better": test.higher_is_better, "margin": margin, "alpha": alpha}
+    differences = compare_rows(scored, adjust=adjust, **rule)
     bold = best_rows(scored, differences, higher_is_better=test.higher_is_better) if len(scored) > 1 else set()
     rows = []
     for place, (part, scores) in enumerate(zip(measured, scored, strict=True)):
-        mean = scores.mean
+        mean = adjust(scores.mean)
         low, high = mean.interval()
         numbers = {"value": mean.value, "low": low, "high": high, "best": place in bold}
         rows.append(_row(part, scores.deterministic, **numbers))
+    labels = [part.label for part in measured]
+    return rows, [Pair(labels[d.first], labels[d.second], d) for d in differences]
+
+
+def _adjustment(measured: Sequence[MeasuredRow], test: Test) -> Callable[[Estimate], Estimate]:
+    """What splits or folds that are judged on the same items add to the uncertainty: their training sets overlap."""
+    from lab.evaluation.fold_comparison import widened
+    from lab.report.measured_groups import training_share
+
+    if not _splits(measured):
+        return lambda estimate: estimate
+    trained, held_out = training_share(measured, test)
+    return lambda estimate: widened(estimate, held_out / trained)
+
+
+def _splits(measured: Sequence[MeasuredRow]) -> str:
+    """`10 folds`: over how many splits or folds the rows are, those with the most of them; "" where none vary."""
+    from lab.runs.replicates import SPLITS, counted
+
+    most = max((list(part.by_split) for part in measured if part.row.over != "seed"), key=len, default=[])
+    return counted([dict(zip(SPLITS, split, strict=True)) for split in most]) if len(most) > 1 else ""
+
+
+def _split_by_split(
+    measured: Sequence[MeasuredRow], test: Test, margin: float, alpha: float
+) -> tuple[list[TableRow], list[Pair]]:
+    """Rows whose splits have test items of their own: one number a split (Nadeau and Bengio 2003)."""
+    from lab.evaluation.fold_comparison import best_of, compare_folds
+    from lab.evaluation.resampled import resampled_difference
+    from lab.report.measured_groups import training_share
+
+    sizes = training_share(measured, test)
+    values = [part.split_values for part in measured]
+    rule: dict[str, Any] = {"higher_is_better": test.higher_is_better, "margin": margin, "alpha": alpha}
+    differences = compare_folds(values, *sizes, **rule)
+    bold = best_of(values, differences, higher_is_better=test.higher_is_better)
+    rows = []
+    for place, (part, own) in enumerate(zip(measured, values, strict=True)):
+        listed = list(own.values())
+        low, high = resampled_difference(listed, *sizes).interval() if len(listed) > 1 else (None, None)
+        rows.append(_row(part, False, value=sum(listed) / len(listed), low=low, high=high, best=place in bold))
     labels = [part.label for part in measured]
     return rows, [Pair(labels[d.first], labels[d.second], d) for d in differences]
 
@@ -158,8 +221,8 @@ def _row(part: MeasuredRow, deterministic: bool, **numbers: Any) -> TableRow:
     row, here = part.row, len(part.measurements)
     status = row.summary
     if here < len(row.runs):
-        status = f"{here} of {row.planned} seeds here; the others lack it or were tested on something else"
-    elif deterministic and here == row.planned:
+        status = f"{here} of {row.planned} {row.over}s here; the others lack it or were tested on something else"
+    elif deterministic and here == row.planned and row.over == "seed":
         status = "deterministic"
     return TableRow(
         label=part.label,
@@ -169,6 +232,8 @@ def _row(part: MeasuredRow, deterministic: bool, **numbers: Any) -> TableRow:
         values=part.values,
         run_ids=[m.run.id for m in part.measurements],
         deterministic=deterministic,
+        over=part.over,
+        control=row.control,
         **numbers,
     )
 

@@ -12,8 +12,9 @@ from lab.report.numbers import as_given, plain, sentence, spoken, spoken_label, 
 from lab.report.text import count, listing
 
 if TYPE_CHECKING:
+    from lab.evaluation.power import Needed
     from lab.report.comparison_tables import Pair, Table, TableRow
-    from lab.report.measured_rows import Test
+    from lab.report.measured_groups import Test
 
 _MOST_SENTENCES = 4
 _OPPOSITE = {"better": "worse", "worse": "better"}
@@ -69,7 +70,8 @@ def _pieces(test: Test) -> list[str]:
     """What can be said of how and on what a metric was measured."""
     scores = "" if test.items else "no scores per item"
     direction = "higher is better" if test.higher_is_better else "lower is better"
-    pieces = [test.context, count(test.n, "test item"), scores, direction, *re.split("[,;] ", test.protocol)]
+    items = count(test.n, "test item") + (" a split" if test.resampled else "")
+    pieces = [test.context, items, scores, direction, *re.split("[,;] ", test.protocol)]
     return [piece for piece in pieces if piece]
 
 
@@ -79,7 +81,9 @@ def protocol(table: Table) -> str:
     if not rows:
         return ""
     numbers = sorted({row.seeds for row in rows if not row.deterministic}) or [1]
-    seeds = count(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} seeds"
+    seeds = count(numbers[0], table.over) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]} {table.over}s"
+    if table.resampled:
+        return _over_splits(table)
     if any(row.low is None for row in rows) or (len(rows) > 1 and not table.pairs):
         return f"No scores per item were kept: 95 % intervals over {seeds} alone (Student's t), no verdicts."
     if all(row.deterministic or row.seeds == 1 for row in rows):
@@ -88,16 +92,32 @@ def protocol(table: Table) -> str:
         line = f"95 % intervals over {table.n:,} test items (Student's t); {beside}"
     else:
         items = f"{table.n:,} test items"
-        line = f"95 % intervals over {seeds} and {items}, both random (two-way random effects, Howe 1974)"
+        line = (
+            f"95 % intervals over {table.splits or seeds} and {items}, both random (two-way random effects, Howe 1974"
+        )
+        line += "; widened, as training sets overlap, Nadeau and Bengio 2003)" if table.splits else ")"
     if not table.pairs:
         return f"{line}."
     varied = [pair.difference for pair in table.pairs if pair.difference.seed_test]
     matched = [difference for difference in varied if difference.paired]
-    by = "by item and seed" if matched and len(matched) == len(varied) else "by item"
-    by += ", and by seed where seeds match" if 0 < len(matched) < len(varied) else ""
+    unit = table.splits.split(" ")[-1].removesuffix("s") or "seed"
+    by = f"by item and {unit}" if matched and len(matched) == len(varied) else "by item"
+    by += f", and by {unit} where {unit}s match" if 0 < len(matched) < len(varied) else ""
+    return f"{line}; differences paired {by}, {_rule(table)}"
+
+
+def _over_splits(table: Table) -> str:
+    """The rule where every split or fold has test items of its own."""
+    how = "Student's t, widened as training sets overlap, Nadeau and Bengio 2003"
+    line = f"95 % intervals over {table.splits} of {count(table.n, 'test item')} each ({how})"
+    unit = table.splits.split(" ")[-1].removesuffix("s")
+    return f"{line}; differences paired by {unit}, {_rule(table)}" if table.pairs else f"{line}."
+
+
+def _rule(table: Table) -> str:
     pairs = count(len(table.pairs), "pair")
     return (
-        f"{line}; differences paired {by}, Holm-adjusted over {pairs} at {as_given(table.alpha)}; the smallest "
+        f"Holm-adjusted over {pairs} at {as_given(table.alpha)}; the smallest "
         f"difference that matters is {as_given(table.margin)}; "
         "bold: the best and every row that cannot be told from it."
     )
@@ -113,7 +133,7 @@ def gap_text(row: TableRow) -> str:
     if row.against_best is None:
         return ""
     gap = seen_from(row, row.against_best)
-    verdict = gap.verdict if row.against_best.difference.enough_seeds else "fewer than 3 seeds"
+    verdict = gap.verdict if row.against_best.difference.enough_seeds else f"fewer than 3 {row.over}s"
     return f"{with_interval(*gap.numbers)}, {verdict}"
 
 
@@ -130,7 +150,7 @@ def answer(table: Table) -> str:
         parts += [f"{_name(row)}: {value_text(row)}{_apart(row, table)}." for row in rows[1:]]
     short_of_seeds = [row for row in rows[1:] if row.against_best and not row.against_best.difference.enough_seeds]
     if short_of_seeds:
-        parts.append("With fewer than three seeds a row no winner is named.")
+        parts.append(f"With fewer than three {table.over}s a row no winner is named.")
     elif len(rows) > 1 and not table.pairs:
         parts.append("No scores per item were kept, so no verdict is given.")
     return " ".join(parts)
@@ -144,18 +164,30 @@ def settle(table: Table) -> str | None:
         return None
     if not all(pair.difference.enough_seeds for _, pair in pairs):
         few = [row for row in table.ranked if not row.deterministic and row.seeds < FEWEST_SEEDS]
-        have = listing([f"{spoken_label(row.label)} has {count(row.seeds, 'seed')}" for row in few])
-        return f"A winner is named from three seeds a row on: {have}."
+        have = listing([f"{spoken_label(row.label)} has {count(row.seeds, row.over)}" for row in few])
+        return f"A winner is named from three {table.over}s a row on: {have}."
     rival, pair = pairs[0]
     need = pair.difference.needed
-    ways = [f"{count(need.seeds, 'seed')} a row on these {count(table.n, 'test item')}"] if need.seeds else []
-    ways += [f"{count(need.items, 'test item')} with these seeds"] if need.items else []
-    would = f"it would take {' or '.join(ways)}" if ways else "it would take both more seeds and more test items"
+    would = _would_take(table, need)
     names = f"{spoken_label(table.ranked[0].label)} and {spoken_label(rival.label)}"
     chance = "less than 1 %" if need.power < 0.01 else f"{min(need.power, 0.99) * 100:.0f} %"
     return (
         f"If {names} truly differed by {as_given(need.margin)}, these runs would show it with a probability of "
         f"{chance}; for {need.wanted * 100:.0f} % {would}."
+    )
+
+
+def _would_take(table: Table, need: Needed) -> str:
+    if table.resampled:
+        ways = [count(need.seeds, table.over)] if need.seeds else []
+        ways += [f"{need.labels:.2g} times as many labels"] if need.labels else []
+        return f"it would take {' or '.join(ways)}" if ways else "it would take many times as many labels"
+    ways = []
+    if need.seeds and not table.splits:
+        ways = [f"{count(need.seeds, 'seed')} a row on these {count(table.n, 'test item')}"]
+    ways += [f"{count(need.items, 'test item')} with these {table.over}s"] if need.items else []
+    return (
+        f"it would take {' or '.join(ways)}" if ways else f"it would take both more {table.over}s and more test items"
     )
 
 

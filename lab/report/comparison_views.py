@@ -22,7 +22,7 @@ BESIDE = "Other tests, which decide nothing"
 def head_of(table: Table) -> list[str]:
     """The headings of a table's columns."""
     against = ["against the best"] if table.pairs else []
-    return ["row", "seeds", f"{spoken(table.metric)} (95 % interval)", *against]
+    return ["row", f"{table.over}s", f"{spoken(table.metric)} (95 % interval)", *against]
 
 
 def cells_of(table: Table) -> list[list[str]]:
@@ -30,7 +30,7 @@ def cells_of(table: Table) -> list[list[str]]:
     return [[row.label, row.status, value_text(row), *([gap_text(row)] if table.pairs else [])] for row in table.rows]
 
 
-PAIR_HEAD = ["pair", "difference", "p (Holm)", "seeds alone", "items alone", "permutation (least possible)", "effect"]
+PAIR_HEAD = ["pair", "difference", "p (Holm)", "repeats alone", "items alone", "permutation (least possible)", "effect"]
 
 
 def shown_pairs(table: Table) -> list[Pair]:
@@ -75,7 +75,7 @@ def markdown(comparison: Comparison) -> str:
         blocks += [_in_markdown(line) for line in _about(table)]
         if table.pairs:
             pairs = [list(map(_in_markdown, pair_cells(pair))) for pair in shown_pairs(table)]
-            blocks += [f"{BESIDE} (p-values; {_effect()}):", _pipes(PAIR_HEAD, pairs)]
+            blocks += [f"{BESIDE} (p-values; {_effect(table)}):", _pipes(PAIR_HEAD, pairs)]
     return "\n\n".join([*blocks, *map(_in_markdown, _more(comparison))])
 
 
@@ -88,7 +88,7 @@ def html(comparison: Comparison) -> str:
         blocks += [f"<p><small>{escape(line)}</small></p>" for line in _about(table)]
         if table.pairs:
             pairs = [list(map(escape, pair_cells(pair))) for pair in shown_pairs(table)]
-            beside = f"<summary>{BESIDE}</summary>{_html_table(PAIR_HEAD, pairs)}<small>{_effect()}</small>"
+            beside = f"<summary>{BESIDE}</summary>{_html_table(PAIR_HEAD, pairs)}<small>{_effect(table)}</small>"
             blocks.append(f"<details>{beside}</details>")
     return "\n".join([*blocks, *(f"<p>{escape(line)}</p>" for line in _more(comparison))])
 
@@ -109,8 +109,9 @@ def _more(comparison: Comparison) -> list[str]:
     return [*comparison.settle, *(comparison.notes if comparison.tables else [])]
 
 
-def _effect() -> str:
-    return "effect: the difference in standard deviations of one seed's difference on one item"
+def _effect(table: Table) -> str:
+    on = "" if table.resampled else " on one item"
+    return f"effect: the difference in standard deviations of one {table.over}'s difference{on}"
 
 
 def _bold(best: bool, cells: list[str], mark: str) -> list[str]:

@@ -68,7 +68,7 @@ def _against_many(table: Table, rows: list[TableRow]) -> str:
     if not table.pairs:
         return f"{text} of {len(rows)} rows, the next being {_named(others[0])}"
     if any(row.against_best and not row.against_best.difference.enough_seeds for row in level):
-        return f"{text} of {len(rows)} rows so far; with fewer than three seeds a row no winner is named"
+        return f"{text} of {len(rows)} rows so far; with fewer than three {table.over}s a row no winner is named"
     if not level:
         return f"{text} and does better than all {len(worse)} others, the next being {_named(worse[0])}"
     rest = f"; it does better than the other {len(worse)}" if worse else ""

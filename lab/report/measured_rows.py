@@ -4,82 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lab.errors import LabError, UserError, nearest
+from lab.report.measured_groups import MeasuredRow, Measurement, Part, Test, digest, grouped
+from lab.runs.replicates import resampling
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from lab.evaluation.significance import ScoreRow
     from lab.runs.run import Run
     from lab.runs.study import Row
 
 Result = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One metric of one run. `ids` and `scores` (n,) are None where no score per item was kept."""
-
-    run: Run
-    value: float
-    n: int
-    ids: tuple[str, ...] | None
-    scores: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Test:
-    """What measurements must agree in to share a table; `items` stands for the ids of the test items.
-
-    `context`: the settings that a comparison `by` other settings holds fixed.
-    """
-
-    evaluation: str
-    metric: str
-    split: str
-    higher_is_better: bool
-    fingerprint: str = ""
-    protocol: str = ""
-    n: int = 0
-    items: str = ""
-    context: str = ""
-
-
-@dataclass
-class MeasuredRow:
-    """A row of one table: its runs' measurements by seed, ascending."""
-
-    row: Row
-    label: str
-    measurements: list[Measurement] = field(default_factory=list)
-
-    @property
-    def values(self) -> dict[int, float]:
-        """The metric by seed."""
-        return {m.run.seed: m.value for m in self.measurements}
-
-    @property
-    def nothing_random(self) -> bool:
-        """Whether the recipe says that its seed changes nothing."""
-        return _deterministic(self.row.experiment)
-
-    def scores(self, order: Sequence[str]) -> ScoreRow:
-        """The scores as `(seeds, items)`, the items in the order of the ids given."""
-        import numpy as np
-
-        from lab.evaluation.significance import ScoreRow
-
-        matrix: list[Any] = []
-        for m in self.measurements:
-            places = {item: place for place, item in enumerate(m.ids or ())}
-            matrix.append(m.scores[[places[item] for item in order]] if m.scores is not None else [])
-        seeds = [m.run.seed for m in self.measurements]
-        return ScoreRow(np.array(matrix), seeds, deterministic=self.nothing_random)
 
 
 def rows_of(targets: Iterable[Any]) -> list[Row]:
@@ -108,7 +45,7 @@ def rows_of(targets: Iterable[Any]) -> list[Row]:
             raise UserError(f"a comparison takes studies and runs, not {type(target).__name__}")
     known = {run.id for _, row in rows for run in row.runs}
     rows += [("", row) for row in fold([run for run in loose.values() if run.id not in known])]
-    return _told_apart([part for entry in _distinct(rows) for part in _one_run_a_seed(*entry)])
+    return _told_apart([part for entry in _distinct(rows) for part in _one_run_each(*entry)])
 
 
 def results_of(rows: Sequence[Row]) -> dict[str, list[Result]]:
@@ -145,19 +82,17 @@ def choose_results(results: Mapping[str, list[Result]], metric: str | None) -> l
 def measure(
     rows: Sequence[Row], results: Mapping[str, list[Result]], key: tuple[str, str, str], by: Sequence[str] = ()
 ) -> dict[Test, list[MeasuredRow]]:
-    """Read one metric of all rows and group them by what must agree; a row whose runs disagree is in several groups."""
-    groups: dict[Test, list[MeasuredRow]] = {}
+    """Read one metric of all rows and group them by what must agree (see `measured_groups.grouped`)."""
+    parts: list[Part] = []
     for row in rows:
         label, context = _labelled(row, by)
-        parts: dict[Test, MeasuredRow] = {}
-        for run in sorted(row.runs, key=lambda run: run.seed):
+        measured = []
+        for run in sorted(row.runs, key=lambda run: _place(row, run)):
             result = next((r for r in results[run.id] if (r["evaluation"], r["metric"], r["split"]) == key), None)
             if result is not None and result["value"] == result["value"]:
-                test, measurement = _measurement(run, result, context)
-                parts.setdefault(test, MeasuredRow(row, label)).measurements.append(measurement)
-        for test, part in parts.items():
-            groups.setdefault(test, []).append(part)
-    return groups
+                measured.append(_measurement(run, result, context))
+        parts.append((row, label, measured))
+    return grouped(parts)
 
 
 def by_keys(rows: Sequence[Row], by: str | Sequence[str] | None) -> list[str]:
@@ -189,19 +124,16 @@ def _measurement(run: Run, result: Result, context: str) -> tuple[Test, Measurem
         fingerprint=_text(result.get("test_fingerprint")),
         protocol=_text(result.get("protocol")),
         n=int(result["n"]),
-        items=_digest(ids) if ids is not None else "",
+        items=digest(ids) if ids is not None else "",
         context=context,
     )
     return test, Measurement(run, float(result["value"]), int(result["n"]), ids, scores)
 
 
-def _deterministic(experiment: str) -> bool:
-    from lab.config.experiments import load_recipe
-
-    try:
-        return load_recipe(experiment).deterministic
-    except LabError:  # no longer installed
-        return False
+def _place(row: Row, run: Run) -> tuple[int, ...]:
+    """Where a run stands among those of its row: by split, then by seed."""
+    splits = resampling(run.replicate) if row.over != "seed" else ()
+    return (*(-1 if part is None else int(part) for part in splits), run.seed)
 
 
 def _labelled(row: Row, by: Sequence[str]) -> tuple[str, str]:
@@ -236,20 +168,22 @@ def _distinct(rows: Sequence[tuple[str, Row]]) -> list[tuple[str, Row]]:
     return kept
 
 
-def _one_run_a_seed(study: str, row: Row) -> list[tuple[str, Row]]:
+def _one_run_each(study: str, row: Row) -> list[tuple[str, Row]]:
     """A row as it is; or, where a seed was run on several states of the data or the recipe, a row for each of these."""
-    if max(Counter(run.seed for run in row.runs).values(), default=0) <= 1:
+    if max(Counter(_place(row, run) for run in row.runs).values(), default=0) <= 1:
         return [(study, row)]
-    states: dict[tuple[str, str], list[Run]] = {}
+    states: dict[tuple[str, str, str], list[Run]] = {}
     for run in row.runs:
+        data = run.info["data"]
+        inputs = ", ".join(f"{name} {value[:4]}" for name, value in (data.get("inputs") or {}).items())
         version = f"version {run.info['recipe_version']}, source {run.info['source_hash'][:4]}"
-        states.setdefault((f"data {run.info['data']['fingerprint'][:4]}", version), []).append(run)
-    several_data = len({data for data, _ in states}) > 1
+        states.setdefault((f"data {data['fingerprint'][:4]}", inputs, version), []).append(run)
+    varying = next(place for place in range(3) if place == 2 or len({state[place] for state in states}) > 1)
     parts = []
-    for (data, version), runs in states.items():
-        label = f"{row.label} ({data if several_data else version})"
-        latest = {run.seed: run for run in runs}
-        parts.append((study, replace(row, label=label, runs=list(latest.values()), planned=len(latest), failed=[])))
+    for state, runs in states.items():
+        latest = list({_place(row, run): run for run in runs}.values())
+        own = replace(row, label=f"{row.label} ({state[varying]})", runs=latest)
+        parts.append((study, replace(own, planned=len(latest), failed=[], counted="")))
     return parts
 
 
@@ -272,7 +206,3 @@ def _names_of(evaluation: str, metric: str, split: str) -> set[str]:
 def _text(value: Any) -> str:
     """A value of a results table as text; "" for one that is missing."""
     return "" if value is None or value != value else str(value)
-
-
-def _digest(ids: Sequence[str]) -> str:
-    return blake2b("\0".join(sorted(ids)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
     from lab.runs.study import Row
 
-NOT_COMPARED = {"report", "name", "seed"}
+NOT_COMPARED = {"report", "name", "seed", "data.split.seed", "data.split.fold"}
 
 
 def problems(subject: Subject) -> list[dict[str, str]]:
@@ -24,34 +24,47 @@ def problems(subject: Subject) -> list[dict[str, str]]:
     if subject.study:
         for cell in subject.study.cells:
             if cell.status != "finished":
-                where = f"{cell.label or cell.experiment}, seed {cell.seed}"
+                where = f"{cell.label or cell.experiment}, {cell.described}"
                 found.append({"kind": cell.status, "where": where, "text": cell.error or _unfinished(cell.status)})
     for run in subject.unfinished:
         where = f"{run.experiment} {run.id}, seed {run.seed}"
         found.append({"kind": run.status, "where": where, "text": run.error or _unfinished(run.status)})
+    warnings = subject.study.warnings if subject.study else []
+    found += [{"kind": "choice", "where": "the study", "text": f"{text}."} for text in warnings]
     for row in subject.rows:
         for key in row.at_edge:
             text = f"{key} chose {row.chosen.get(key)}, the end of what was tried; a better value may lie beyond."
             found.append({"kind": "choice", "where": row.label, "text": text})
-    notes: dict[tuple[str, str], dict[str, list[int]]] = {}
+    notes: dict[tuple[str, str], dict[str, list[str]]] = {}
     for row in subject.rows:
         for run in row.runs:
             for kind, text in [*(("warning", w) for w in run.warnings), *_stale(run)]:
-                notes.setdefault((kind, text), {}).setdefault(row.label, []).append(run.seed)
+                notes.setdefault((kind, text), {}).setdefault(row.label, []).append(_which(row, run))
     return found + [
         {"kind": kind, "where": _where(places, subject.rows), "text": text} for (kind, text), places in notes.items()
     ]
 
 
-def _where(places: Mapping[str, Sequence[int]], rows: Sequence[Row]) -> str:
+def _which(row: Row, run: Run) -> str:
+    """Which of its row's runs a run is: its seed, or `fold 3`, `seed 0, split 2`."""
+    if row.over == "seed":
+        return str(run.seed)
+    from lab.runs.replicates import NOUNS, described
+
+    varying = {key for key in NOUNS if len({repr(other.replicate.get(key)) for other in row.runs}) > 1}
+    return described({key: value for key, value in run.replicate.items() if key in varying})
+
+
+def _where(places: Mapping[str, Sequence[str]], rows: Sequence[Row]) -> str:
     """Rows, with the seeds where not all are meant: `CBOW and skip-gram (seed 0)`, or `all runs`."""
-    all_seeds = {row.label: [run.seed for run in row.runs] for row in rows if row.runs}
-    if dict(places) == all_seeds and len(all_seeds) > 1:
+    all_runs = {row.label: [_which(row, run) for run in row.runs] for row in rows if row.runs}
+    if dict(places) == all_runs and len(all_runs) > 1:
         return "all runs"
+    over = {row.label: row.over for row in rows}
     names = []
-    for label, seeds in places.items():
-        which = f" ({'seed' if len(seeds) == 1 else 'seeds'} {listing([str(seed) for seed in seeds])})"
-        names.append(label + ("" if seeds == all_seeds[label] else which))
+    for label, runs in places.items():
+        noun = f"{'seed' if len(runs) == 1 else 'seeds'} " if over[label] == "seed" else ""
+        names.append(label + ("" if runs == all_runs[label] else f" ({noun}{listing(list(runs))})"))
     return listing(names)
 
 
@@ -120,7 +133,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
     """Dotted keys and their values as text, without what cannot change a number and without the seed."""
     found: dict[str, str] = {}
     for key, value in values.items():
-        if before or key not in NOT_COMPARED:
+        if f"{before}{key}" not in NOT_COMPARED:
             if isinstance(value, Mapping) and value:
                 found |= flat(value, f"{before}{key}.")
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +73,13 @@ def subject_of(target: Any) -> Subject:
 
 
 def fold(runs: Sequence[Run]) -> list[Row]:
-    """Runs of the same experiment and config, the seed apart, become one row; labels name what differs."""
+    """Runs of the same experiment and config become one row; seeds, splits and folds are its repeats.
+
+    Labels name what differs.
+    """
     from lab.report.sections import flat
     from lab.runs.labels import describe_values, short_names
+    from lab.runs.replicates import counted, noun
     from lab.runs.study import Row
 
     grouped: dict[tuple[str, str], list[Run]] = {}
@@ -96,7 +100,9 @@ def fold(runs: Sequence[Run]) -> list[Row]:
             label = f"{experiment} {label}".strip()
         finished = sorted((run for run in group if run.status == "finished"), key=lambda run: run.seed)
         failed = [run.error or "unknown error" for run in group if run.status == "failed"]
-        rows.append(Row(label, changes, experiment, finished, len(group), failed))
+        replicates = [run.replicate for run in group]
+        row = Row(label, changes, experiment, finished, len(group), failed)
+        rows.append(replace(row, over=noun(replicates), counted=counted(replicates)))
     return rows
 
 

@@ -1,0 +1,122 @@
+"""Rows measured over folds or random splits, compared pair by pair under the rule of `lab.evaluation.significance`.
+
+Where every split has test items of its own, a row has one number a split, and differences are taken split by split
+(`compare_folds`). Where all are judged on the same items, the two-way model holds, but its seeds are splits whose
+training sets overlap (`widened`). Both have the variance of Nadeau and Bengio 2003 (`lab.evaluation.resampled`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from lab.evaluation.intervals import Estimate
+from lab.evaluation.power import Needed
+from lab.evaluation.resampled import folds_needed, resampled_difference
+from lab.evaluation.significance import FEWEST_SEEDS, Difference, Verdict, holm, sample_tests
+
+FoldValues = Mapping[Any, float]
+
+
+def compare_folds(
+    rows: Sequence[FoldValues],
+    train_n: float,
+    test_n: float,
+    *,
+    higher_is_better: bool = True,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+) -> list[Difference]:
+    """Compare every pair of rows that share two folds or more, Holm-adjusted over all of these pairs.
+
+    `rows`: for each the metric by fold. `train_n`, `test_n`: items trained and judged on in one fold.
+
+    Raises:
+        ValueError: values that are not finite, or sizes that are not positive.
+    """
+    shared = {pair: [f for f in rows[pair[0]] if f in rows[pair[1]]] for pair in combinations(range(len(rows)), 2)}
+    pairs = [pair for pair, folds in shared.items() if len(folds) > 1]
+    gaps = [np.array([rows[i][fold] - rows[j][fold] for fold in shared[i, j]]) for i, j in pairs]
+    estimates = [resampled_difference(gap, train_n, test_n) for gap in gaps]
+    p_values = np.array([estimate.p_value() for estimate in estimates])
+    return [
+        _difference(pair, gap, estimate, float(p_holm), higher_is_better, margin, alpha)
+        for pair, gap, estimate, p_holm in zip(pairs, gaps, estimates, holm(p_values), strict=True)
+    ]
+
+
+def best_of(
+    rows: Sequence[FoldValues], differences: Sequence[Difference], *, higher_is_better: bool = True
+) -> set[int]:
+    """The row with the best mean and every row that is not worse than it by the rule; none where there is but one."""
+    sign = 1 if higher_is_better else -1
+    best = max(range(len(rows)), key=lambda place: sign * float(np.mean(list(rows[place].values()))))
+    loses = {d.first for d in differences if d.second == best and d.verdict == "worse"}
+    loses |= {d.second for d in differences if d.first == best and d.verdict == "better"}
+    return set(range(len(rows))) - loses if len(rows) > 1 else set()
+
+
+def widened(estimate: Estimate, overlap: float) -> Estimate:
+    """A two-way estimate whose seeds are splits with overlapping training sets.
+
+    `overlap`: items held out of training for another use over items trained on, in one split; the variance over splits
+    is multiplied by 1 + splits * `overlap`, so that 1 / J becomes 1 / J + `overlap`.
+    """
+    parts = [
+        replace(part, variance=part.variance * (1 + part.count * overlap)) if part.source == "seeds" else part
+        for part in estimate.components
+    ]
+    return replace(estimate, components=tuple(parts))
+
+
+def _difference(
+    pair: tuple[int, int],
+    gap: np.ndarray,
+    estimate: Estimate,
+    p_holm: float,
+    higher_is_better: bool,
+    margin: float,
+    alpha: float,
+) -> Difference:
+    p_value = estimate.p_value()
+    level = alpha * p_value / p_holm  # leaves out zero exactly when p_holm < alpha
+    low, high = estimate.interval(level)
+    enough = len(gap) >= FEWEST_SEEDS
+    within = -margin < low and high < margin
+    verdict: Verdict = "cannot tell"
+    if enough and (low > 0 or high < 0):
+        verdict = "better" if (low > 0) == higher_is_better else "worse"
+    elif enough and within:
+        verdict = "equivalent"
+    alone, permutation = sample_tests(gap)
+    need = folds_needed(estimate, margin, level)
+    return Difference(
+        first=pair[0],
+        second=pair[1],
+        value=estimate.value,
+        low=low,
+        high=high,
+        alpha=level,
+        p_value=p_value,
+        p_holm=min(p_holm, 1.0),
+        verdict=verdict,
+        enough_seeds=enough,
+        within_margin=within,
+        paired=True,
+        effect=_in_spreads(estimate.value, float(gap.std(ddof=1))),
+        seed_test=alone,
+        item_test=None,
+        permutation=permutation,
+        needed=Needed(margin, 0.8, need.power, need.folds, None, need.labels),
+    )
+
+
+def _in_spreads(value: float, spread: float) -> float:
+    if spread <= 1e-12 * abs(value):
+        return 0.0 if value == 0 else float(np.copysign(inf, value))
+    return value / spread
