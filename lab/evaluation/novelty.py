@@ -14,7 +14,7 @@ NEIGHBORS, PERCENTILE = 10, 99.0
 
 @dataclass(frozen=True)
 class Familiar:
-    """Features of training items (n, d) float32, and how far from its `k`-th neighbour an item may lie (`threshold`)."""
+    """Features of training items (n, d) float32, and the `threshold`: how far a `k`-th neighbour may be."""
 
     features: NDArray[np.float32]
     k: int
