@@ -140,15 +140,15 @@ class PrefixCache:
             self._read[cut] = known = self._reader(target, store, usage, why_not)
         return known
 
-    def pooled(self, block: int | None = None) -> np.ndarray:
-        """Pooled features (n, d) float32 of all items after a block (from 0; None: the network's own)."""
-        everything = np.arange(len(self.inputs))
+    def pooled(self, block: int | None = None, index: np.ndarray | None = None) -> np.ndarray:
+        """Pooled features (n, d) float32 after a block (from 0; None: the network's own) of items; None: of all."""
+        wanted = np.arange(len(self.inputs)) if index is None else np.asarray(index, dtype=np.int64)
         target = Target(len(self.backbone.block_names) if block is None else block + 1, True)
-        self.fill((), everything, pooled=[block])
+        self.fill((), wanted, pooled=[block])
         store = self._store(target) if self.enabled else None
         found = self._reader(target, store)
-        step = len(everything) if found.cached else 32
-        parts = [found.batch(everything[i : i + step])[0] for i in range(0, len(everything), max(1, step))]
+        step = len(wanted) if found.cached else 32
+        parts = [found.batch(wanted[i : i + step])[0] for i in range(0, len(wanted), max(1, step))]
         return torch.cat(parts).numpy() if parts else np.empty((0, self.backbone.feature_dim), dtype=np.float32)
 
     def report(self) -> dict[str, Any]:
