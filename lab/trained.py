@@ -1,0 +1,69 @@
+"""A fine-tuned network read back from its run: predicts and embeds new items as it did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lab.data.labelled.items import Items
+    from lab.runs.run import Run
+    from lab.training.fit import Predictions
+    from lab.training.strategies import Plan
+
+
+class TrainedNetwork:
+    """The network of a finished run, for new items: `classes`, `predict`, `features`, and `encode` for plain lists.
+
+    `config`: the run's, with sections `backbone`, `strategy` and `train`; `plan`: its strategy.
+    Raises `UserError` where the run kept no weights.
+    """
+
+    def __init__(self, run: Run, config: Any, plan: Plan) -> None:
+        from lab.frozen import new_classifier, open_backbone
+        from lab.runs.seeds import stream_seed
+        from lab.training.freezing import load_trained
+
+        if not any(name.startswith("classifier") for name in run.contents().get("model", [])):
+            raise UserError(f"run {run.id} kept no weights; do it again with train.save_weights=true and --rerun")
+        told = run.json("finetune")
+        self.config, self.plan = config, plan
+        self.classes: list[str] = told["classes"]
+        # Frozen random weights are drawn again as they were.
+        self.backbone = open_backbone(config.backbone, stream_seed(run.seed, "backbone"))
+        seed = stream_seed(run.seed, "initialisation")
+        self.classifier = new_classifier(self.backbone, plan, len(self.classes), config.train.dropout, seed)
+        load_trained(self.classifier, plan, run.tensors("classifier"))
+
+    def predict(self, items: Items) -> np.ndarray:
+        """Probabilities (n, classes) float32 of all items."""
+        from scipy.special import softmax
+
+        return softmax(self._run(items).logits, axis=1)
+
+    def features(self, items: Items) -> np.ndarray:
+        """What the head reads of all items, (n, d) float32."""
+        return self._run(items).features
+
+    def encode(self, items: Sequence[str]) -> np.ndarray:
+        """Embed texts, or images by their paths: (n, d) float32."""
+        from lab.data.labelled.new_items import items_of
+
+        return self.features(items_of(items, self.backbone.kind))
+
+    def _run(self, items: Items) -> Predictions:
+        import numpy as np
+
+        from lab.frozen import open_cache
+        from lab.training.fit import predict
+
+        if items.kind != self.backbone.kind:
+            raise UserError(f"the network reads {self.backbone.kind}s, and these items are {items.kind}s")
+        cache = open_cache(self.backbone, items, self.config.train, enabled=False)
+        return predict(
+            self.classifier, self.plan, cache, np.arange(len(items.ids)), precision=self.config.train.precision
+        )
