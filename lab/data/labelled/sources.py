@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from lab.data.labelled.items import RawItems
 
 PACKAGED = ("digits", "mnist-5k", "wikipedia-topics")
-IMAGES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".avif")
-IMAGES += (".heic", ".heif")  # they cannot be read, and are told of
+_READ = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".avif")
+IMAGES = (*_READ, ".heic", ".heif")  # the last two cannot be read, and are told of
 _PARTS = {
     "train": ("train", "training", "trainset"),
     "validation": ("val", "valid", "validation", "dev", "eval"),
