@@ -6,8 +6,10 @@ What is frozen, trained, cached and compared is counted in these blocks (Yosinsk
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import torch
@@ -39,11 +41,15 @@ class TextPreprocessing:
     max_length: int
     pad_id: int
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Short string that is the same where the token ids are the same."""
         described = getattr(self.tokenizer, "backend_tokenizer", None)
-        content = described.to_str() if described is not None else repr(sorted(self.tokenizer.get_vocab().items()))
+        if described is None:
+            content = repr(sorted(self.tokenizer.get_vocab().items()))
+        else:  # how the last call padded and cut is no property of the tokenizer
+            kept = json.loads(described.to_str()) | {"padding": None, "truncation": None}
+            content = json.dumps(kept, sort_keys=True)
         return f"{hashlib.blake2b(content.encode(), digest_size=8).hexdigest()}-{self.max_length}tokens"
 
 

@@ -60,15 +60,9 @@ def torchvision_model(
     size = image_size or int(described.crop_size[0])
     options = {"image_size": size} if location.source.startswith("vit_") else {}
     model = torchvision.models.get_model(location.source, weights=None, **options)
-    classifier = next((key for key, m in reversed(list(model.named_modules())) if isinstance(m, nn.Linear)), None)
-    if classifier is None:
-        raise UserError(
-            f"backbone {location.name!r}: {location.source} has no linear classifier on top of its features"
-        )
     if pretrained:
-        _load_torchvision(model, location, weights, size, classifier)
-    model.set_submodule(classifier, nn.Identity())
-    return model, ImagePreprocessing(
+        _load_torchvision(model, location, weights, size)
+    return without_classifier(model, location.name), ImagePreprocessing(
         size,
         tuple(described.mean),
         tuple(described.std),
@@ -76,11 +70,24 @@ def torchvision_model(
     )
 
 
-def _load_torchvision(model: nn.Module, location: Location, weights: Any, size: int, classifier: str) -> None:
+def without_classifier(model: nn.Module, name: str) -> nn.Module:
+    """Take the last linear map off a torchvision network, in place. Raises `UserError` where it has none."""
+    model.set_submodule(_classifier(model, name), nn.Identity())
+    return model
+
+
+def _classifier(model: nn.Module, name: str) -> str:
+    for key, module in reversed(list(model.named_modules())):
+        if isinstance(module, nn.Linear):
+            return key
+    raise UserError(f"backbone {name!r}: it has no linear classifier on top of its features")
+
+
+def _load_torchvision(model: nn.Module, location: Location, weights: Any, size: int) -> None:
     from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
     if location.weights is not None:
-        load_weights(model, location.weights, location.name, classifier)
+        load_weights(model, location.weights, location.name, _classifier(model, location.name))
         return
     try:
         state = weights.get_state_dict(progress=False, check_hash=True)
