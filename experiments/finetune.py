@@ -92,6 +92,8 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
     cache = open_cache(backbone, task.items, config.train, run.stream_seed("augmentation"))
     plan = strategy_of(config)
     run.log(f"{backbone.name} {plan.spoken}")
+    for note in plan.notes():
+        run.warn(note)
 
     run.stage("run the frozen part once")
     clock = Clock()
@@ -107,7 +109,7 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
     frozen = frozen_digests(classifier, plan)
     selection = Selection(task.split.train, task.split.validation, task.items.labels)
     fitted = fit(classifier, plan, config.train, cache, selection, run)
-    clock.stop("train")
+    clock.stop("train", fitted.seconds)
 
     run.stage("evaluate")
     after = predict(classifier, plan, cache, task.used, precision=config.train.precision)
@@ -126,7 +128,7 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
     run.save_json("finetune", {
         **about(config, task, plan),
         "blocks": table_of_blocks(classifier, plan, changed),
-        "seconds": clock.seconds,
+        "seconds": with_prefix(clock.seconds, cache.report()),
         "cache": cache.report(),
         "epochs": {"planned": config.train.epochs, "done": fitted.epochs, "best": fitted.best_epoch},
         **details,
@@ -151,11 +153,17 @@ class Clock:
         """What comes before is nobody's time."""
         self._since = time.perf_counter()
 
-    def stop(self, part: str) -> None:
-        """A part has ended; the next begins."""
-        self.seconds[part] = time.perf_counter() - self._since
-        self.seconds["total"] = sum(value for name, value in self.seconds.items() if name != "total")
+    def stop(self, part: str, seconds: float | None = None) -> None:
+        """A part has ended; the next begins. `seconds`: what it took, where it began before an interruption."""
+        self.seconds[part] = time.perf_counter() - self._since if seconds is None else seconds
         self.start()
+
+
+def with_prefix(seconds: Mapping[str, float], cache: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds of the parts, the frozen one at what it cost whoever computed it, so that all rows bear it alike."""
+    prefix = max(seconds["prefix"], cache["prefix_seconds"])
+    parts = {"prefix": prefix, **{part: seconds[part] for part in ("train", "evaluate")}}
+    return parts | {"total": sum(parts.values())}
 
 
 def fill(cache: PrefixCache, plan: Plan, task: Task, say: Callable[[str], None]) -> None:
@@ -204,8 +212,9 @@ def save_spaces(
     from lab.classify import items_space
 
     run.embeddings(items_space(task, task.used, after, probabilities), "items", default=True)
-    run.embeddings(items_space(task, task.used, before[None], probabilities), "items.before")
-    judged = list(task.judged.values())[-1][:MAPPED_ITEMS]
+    if plan.min_cut < len(plan.blocks):  # else it is the same
+        run.embeddings(items_space(task, task.used, before[None], probabilities), "items.before")
+    judged = next(iter(reversed(task.judged.values())), task.used)[:MAPPED_ITEMS]
     for block, features in before.items():
         if block is not None:
             space = items_space(task, judged, features[task.rows(judged)], probabilities)

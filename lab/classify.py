@@ -147,7 +147,8 @@ def record_predictions(
     """
     from lab.evaluation.classification import classification_report
 
-    items, details = task.items, {}
+    items = task.items
+    details: dict[str, Any] = {}
     for split, index in task.judged.items():
         report = classification_report(items.labels[index], probabilities[split], items.classes)
         _record(run, task, split, report, probabilities[split])

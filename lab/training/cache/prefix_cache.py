@@ -160,6 +160,7 @@ class PrefixCache:
         for name in stores:
             store, usage = self._stores.get(name), self._usage[name]
             saved += usage.items * store.seconds - usage.seconds if store else 0.0
+        costs = [store.seconds for name in stores if (store := self._stores.get(name))]
         reasons = [reason for cut in deep if (reason := self._read[cut].why_not)]
         no_prefix = None if deep else "no block is frozen: there is nothing to keep"
         return {
@@ -169,6 +170,7 @@ class PrefixCache:
             "bytes": sum(self._read[cut].nbytes for cut in cuts),
             "items": self._items,
             "fill_seconds": self._fill_seconds,
+            "prefix_seconds": self._items * max(costs, default=0.0),
             "saved_seconds": saved if cuts else 0.0,
         }
 
