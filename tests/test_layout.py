@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "evaluation": {"evaluation", "embeddings"},
     "embeddings": {"evaluation", "embeddings"},
     "models": {"models", "embeddings", "evaluation"},
+    "training": {"training", "models", "evaluation", "config", "data"},  # of `data` only the type of items
     "data": {"data", "config", "experiment", "embeddings"},
     "runs": {"runs", "config", "data", "embeddings", "evaluation", "experiment"},
     "report": {"report", "runs", "config", "data", "embeddings", "evaluation"},
@@ -58,8 +59,9 @@ def test_files_stay_short(path):
 def test_importing_lab_and_its_command_costs_nothing_heavy():
     code = (
         "import sys, lab, lab.cli, experiments.word2vec, experiments.pretrained, experiments.contextual;"
-        "print([m for m in ('torch', 'numpy', 'pandas', 'gensim', 'scipy', 'sklearn', 'transformers', 'matplotlib')"
-        " if m in sys.modules])"
+        "import experiments.finetune, experiments.baseline;"
+        "print([m for m in ('torch', 'numpy', 'pandas', 'gensim', 'scipy', 'sklearn', 'transformers', 'timm', 'peft',"
+        " 'torchvision', 'matplotlib') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -105,4 +105,5 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: dict[str, np.nd
         if key == "step":
             state[key] = value.reshape(()).clone()
         else:  # in the parameter's own memory order, as the optimiser makes it
-            state[key] = torch.zeros_like(parameter, memory_format=torch.preserve_format).copy_(value.reshape(parameter.shape))
+            state[key] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+            state[key].copy_(value.reshape(parameter.shape))

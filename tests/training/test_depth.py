@@ -43,7 +43,7 @@ def test_what_is_no_depth_is_told_the_number_of_blocks(depth):
 
 
 def test_the_nearest_block_is_named():
-    with pytest.raises(UserError, match="did you mean blocks.3"):
+    with pytest.raises(UserError, match=r"did you mean blocks\.3"):
         resolve_depth("block.3", NAMES)
     with pytest.raises(UserError, match="did you mean conv_head"):
         resolve_block("convhead", NAMES)
@@ -65,7 +65,7 @@ def test_numbers_and_names_agree(count, data):
 
 @pytest.mark.parametrize("block", [0, 10, "0", "blocks.7", True])
 def test_what_is_no_block(block):
-    with pytest.raises(UserError, match="strategy.blocks: .*expected a name or a number from 1 to 9"):
+    with pytest.raises(UserError, match=r"strategy\.blocks: .*expected a name or a number from 1 to 9"):
         resolve_block(block, NAMES)
 
 

@@ -1,53 +1,22 @@
 from __future__ import annotations
 
-import copy
 import dataclasses
-import functools
-import operator
+import inspect
+import json
 
 import numpy as np
 import pytest
 import torch
+import toy_training as toys
 from torch import nn
+from toy_training import EVERY_KIND, KINDS, same, spoken
 
 from lab.errors import UserError
+from lab.training.batches import epoch_batches
 from lab.training.fit import Fitted, fit, predict
-from lab.training.freezing import check_frozen, frozen_digests, load_trained, prepare, trainable_names, trained_tensors
 from lab.training.probes import logistic_regression
 from lab.training.recorder import QuietRecorder
 from lab.training.selection import Selection
-from lab.training.snapshot import weights
-from tests.training import toys
-
-EVERY_KIND = [
-    {},
-    {"solver": "lbfgs"},
-    {"solver": "closed_form"},
-    {"frozen_depth": 2},
-    {"frozen_depth": "none"},
-    {"frozen_depth": "none", "layer_decay": 0.5},
-    {"kind": "lp_ft", "frozen_depth": 1},
-    {"kind": "gradual", "frozen_depth": 1},
-    {"kind": "surgical", "blocks": [2]},
-    {"kind": "norm_only", "frozen_depth": 1},
-    {"kind": "bitfit"},
-    {"kind": "lora", "lora_rank": 2},
-    {"kind": "scalar_mix"},
-    {"frozen_depth": 2, "batch_norm": "track"},
-    {"frozen_depth": 2, "batch_norm": "train"},
-    {"kind": "lora", "batch_norm": "train"},
-]
-KINDS = ("image", "text")
-
-
-def spoken(strategy):
-    if isinstance(strategy, dict):
-        return "-".join(f"{value}" for value in strategy.values()) or "head"
-    return ""
-
-
-def same(first, second):
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 class Checkpoints(QuietRecorder):
@@ -58,8 +27,6 @@ class Checkpoints(QuietRecorder):
         self.stop, self.last, self.steps = stop, last, []
 
     def checkpoint(self, step, tensors, state):
-        import json
-
         self.last = toys.Kept({name: array.copy() for name, array in tensors.items()}, json.loads(json.dumps(state)))
         self.steps.append(step)
         if step == self.stop:
@@ -70,63 +37,11 @@ class Checkpoints(QuietRecorder):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("strategy", EVERY_KIND, ids=spoken)
-def test_what_is_frozen_stays_bit_identical_and_the_rest_moves(kind, strategy):
-    classifier, plan, _ = toys.made(kind, strategy)
-    before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
-    digests = frozen_digests(classifier, plan)
-    fit(classifier, plan, toys.made(kind, strategy)[2], toys.ToyCache(kind), toys.selection(), QuietRecorder(3))
-    assert check_frozen(classifier, plan, digests) == []
-    after = classifier.state_dict()
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert moved <= set(weights(classifier, plan))
-    expected = {n for n in trainable_names(classifier, plan) if not n.endswith("0.body.0.bias") or kind == "text"}
-    norm_fed = {n for n in expected if kind == "image" and n.endswith("body.0.bias")}  # a batch norm takes it out again
-    assert expected - norm_fed <= moved
-    if strategy.get("batch_norm", "eval") == "eval" and plan.min_cut == len(plan.blocks):
-        assert all(name.startswith("head.") for name in moved)
-
-
-def test_a_changed_frozen_parameter_is_found():
-    classifier, plan, _ = toys.made("image", {"frozen_depth": 2})
-    digests = frozen_digests(classifier, plan)
-    with torch.no_grad():
-        classifier.backbone.blocks[1].body[0].weight[0, 0, 0, 0] += 1e-7
-        classifier.backbone.blocks[0].body[1].running_mean[0] += 1e-3
-        classifier.backbone.blocks[2].body[0].weight.add_(1)
-    assert check_frozen(classifier, plan, digests) == [
-        "backbone.blocks.0.body.1.running_mean",
-        "backbone.blocks.1.body.0.weight",
-    ]
-
-
-@pytest.mark.parametrize("mode", ["track", "train"])
-def test_batch_norms_of_the_frozen_part_follow_the_data(mode):
-    classifier, plan, _ = toys.made("image", {"frozen_depth": 2, "batch_norm": mode})
-    norm = classifier.backbone.blocks[0].body[1]
-    before = norm.running_mean.clone()
-    x = toys.ToyCache("image").raw(np.arange(8), 0)[0]
-    config = toys.made("image", {})[2]
-    from lab.training.freezing import set_modes
-
-    set_modes(classifier, plan, 0)
-    output = classifier.backbone.run_blocks(x, stop=2)
-    convolved = classifier.backbone.blocks[0].body[0](classifier.backbone.normalise(x))
-    assert torch.allclose(norm.running_mean, 0.9 * before + 0.1 * convolved.mean((0, 2, 3)), atol=1e-6)
-    classifier.eval()
-    differs = not torch.allclose(output, classifier.backbone.run_blocks(x, stop=2), atol=1e-2)
-    assert differs == (mode == "train") or mode == "track"
-    assert config.epochs
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("strategy", EVERY_KIND, ids=spoken)
+@pytest.mark.parametrize("strategy", [s for s in EVERY_KIND if "solver" not in s], ids=spoken)
 def test_resumed_equals_uninterrupted_bit_for_bit(kind, strategy):
-    train = {"early_stopping": 3, "dropout": 0.1}
-    whole, plan, told = toys.trained(kind, strategy, train)
-    if plan.solver != "gradient":
-        return
-    for stop in (1, 3):
+    train = {"early_stopping": 3, "dropout": 0.1, "epochs": 4}
+    whole, _, told = toys.trained(kind, strategy, train)
+    for stop in (1, 2):
         run = Checkpoints(3, stop)
         with pytest.raises(KeyboardInterrupt):
             toys.trained(kind, strategy, train, run=run)
@@ -158,47 +73,6 @@ def test_only_blocks_behind_the_cut_run(monkeypatch):
     assert {cut for cut, _, _ in cache.asked} == {3, 4}
 
 
-def test_gradual_thaws_by_the_epoch_alone():
-    classifier, plan, _ = toys.made("text", {"kind": "gradual", "frozen_depth": 1})
-    blocks = [{n.split(".")[2] for n in trainable_names(classifier, plan, e) if "blocks" in n} for e in range(5)]
-    assert blocks == [set(), {"3"}, {"2", "3"}, {"1", "2", "3"}, {"1", "2", "3"}]
-
-
-@pytest.mark.parametrize(
-    ("strategy", "expected"),
-    [
-        ({"kind": "norm_only", "frozen_depth": 2}, {"2.body.norm.weight", "2.body.norm.bias"}),
-        ({"kind": "bitfit", "frozen_depth": 2}, {"2.body.norm.bias", "2.body.linear.bias"}),
-        (
-            {"kind": "surgical", "blocks": ["layer.1"]},
-            {f"2.body.{m}.{p}" for m in ("norm", "linear") for p in ("weight", "bias")},
-        ),
-    ],
-    ids=spoken,
-)
-def test_which_parameters_are_trained(strategy, expected):
-    classifier, plan, _ = toys.made("text", strategy)
-    names = {name.removeprefix("backbone.blocks.") for name in trainable_names(classifier, plan)}
-    assert {name for name in names if name.startswith("2.")} == expected
-    assert {"head.weight", "head.bias"} <= names
-    assert not [name for name in names if name.startswith(("0.", "1."))]
-
-
-def test_lora_begins_as_the_network_and_trains_only_adapters():
-    plain, _, _ = toys.made("text", {"frozen_depth": 1})
-    classifier, plan, _ = toys.made("text", {"kind": "lora", "frozen_depth": 1, "lora_rank": 2})
-    x, mask = toys.ToyCache("text").raw(np.arange(6), 0)
-    plain.eval(), classifier.eval()
-    assert torch.equal(plain(x, mask), classifier(x, mask))
-    names = trainable_names(classifier, plan)
-    assert {name for name in names if "lora_" not in name} == {"head.weight", "head.bias"}
-    assert len([name for name in names if "lora_" in name]) == 6
-    run = QuietRecorder(3)
-    trained, _, _ = toys.trained("text", {"kind": "lora", "frozen_depth": 1, "lora_rank": 2}, run=run)
-    assert not run.warnings
-    assert not torch.equal(plain(x, mask), trained.eval()(x, mask))
-
-
 def test_lp_ft_starts_from_the_probe():
     cache, chosen = toys.ToyCache("image"), toys.selection()
     classifier, _, _ = toys.trained("image", {"kind": "lp_ft"}, {"learning_rate": 1e-12, "weight_decay": 0})
@@ -227,8 +101,6 @@ def test_the_loop_is_plain_gradient_descent(kind, strategy):
     _classifier, plan, fitted = toys.trained(kind, strategy, train)
     reference, _, config = toys.made(kind, strategy, train)
     cache, chosen, run = toys.ToyCache(kind), toys.selection(), QuietRecorder(3)
-    from lab.training.batches import epoch_batches
-
     momentum: dict[str, torch.Tensor] = {}
     losses = []
     for epoch in range(3):
@@ -262,16 +134,6 @@ def test_the_loop_is_plain_gradient_descent(kind, strategy):
     assert [row["train_loss"] for row in fitted.history] == pytest.approx(losses, rel=1e-4)
 
 
-def test_frozen_blocks_behind_a_surgical_one_pass_gradients_but_keep_none():
-    classifier, plan, config = toys.made("text", {"kind": "surgical", "blocks": [2]})
-    fit(classifier, plan, config, toys.ToyCache("text"), toys.selection(), QuietRecorder(0))
-    for index in (2, 3):
-        block = classifier.backbone.blocks[index]
-        assert all(not p.requires_grad and p.grad is None for p in block.parameters())
-        assert not block.body.dropout.training
-    assert classifier.backbone.blocks[1].body.dropout.training
-
-
 def test_early_stopping_keeps_the_best_epoch():
     train = {"epochs": 30, "early_stopping": 2, "learning_rate": 0.3, "schedule": "constant"}
     classifier, plan, fitted = toys.trained("image", {}, train)
@@ -293,30 +155,6 @@ def test_without_validation_items_the_last_epoch_stands():
     assert "validation_loss" not in fitted.history[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("strategy", EVERY_KIND, ids=spoken)
-def test_what_is_saved_makes_the_classifier_whole_again(kind, strategy):
-    classifier, plan, _ = toys.trained(kind, strategy)
-    fresh, _, _ = toys.made(kind, strategy)
-    load_trained(fresh, plan, trained_tensors(classifier, plan))
-    index = np.arange(toys.ITEMS)[::-1].copy()
-    first, second = (predict(c, plan, toys.ToyCache(kind), index) for c in (classifier, fresh))
-    assert np.array_equal(first.logits, second.logits)
-    assert first.logits.shape == (toys.ITEMS, toys.CLASSES)
-    x, mask = toys.ToyCache(kind).raw(index, 0)
-    whole = classifier.eval()(x, mask).detach().numpy()
-    assert np.allclose(first.logits, whole, atol=1e-4)
-
-
-def test_saved_tensors_of_something_else_are_refused():
-    classifier, plan, _ = toys.made("image", {"frozen_depth": 3})
-    tensors = trained_tensors(classifier, plan)
-    with pytest.raises(UserError, match="do not fit"):
-        load_trained(classifier, plan, {**tensors, "more": np.zeros(1)})
-    with pytest.raises(UserError, match="has shape"):
-        load_trained(classifier, plan, {**tensors, "head.bias": np.zeros(7)})
-
-
 def test_a_loss_that_is_no_number_is_told():
     with pytest.raises(UserError, match=r"train.learning_rate: 1e\+30: .*epoch \d+, step \d+\); lower it"):
         toys.trained("text", {"frozen_depth": 2}, {"learning_rate": 1e30, "optimizer": "sgd", "clip_norm": None})
@@ -325,7 +163,7 @@ def test_a_loss_that_is_no_number_is_told():
 def test_augmented_views_by_epoch():
     cache = toys.ToyCache("image")
     toys.trained("image", {"frozen_depth": 2}, {"augment": "light", "views": 2, "epochs": 3}, cache)
-    assert [v for c, v, _ in cache.asked if c == 2] == functools.reduce(operator.iadd, ([v] * 4 + [0] for v in (1, 2, 1)), [])
+    assert [v for c, v, _ in cache.asked if c == 2] == [1, 1, 1, 1, 0, 2, 2, 2, 2, 0, 1, 1, 1, 1, 0]
     cache = toys.ToyCache("image", keeps=False)
     toys.trained("image", {}, {"augment": "light", "epochs": 3}, cache)
     assert {v for _, v, _ in cache.asked} == {0, 1, 2, 3}
@@ -352,18 +190,5 @@ def test_selection_has_no_place_for_test_items():
     assert chosen.labels.tolist() == [1, 0, 1, -1]
     with pytest.raises(ValueError, match="need labels"):
         Selection(np.array([0]), np.array([1]), np.array([0, -1]))
-    import inspect
-
     names = [*inspect.signature(fit).parameters, *(f.name for f in dataclasses.fields(Fitted))]
     assert not [name for name in names if "test" in name]
-
-
-def test_preparing_twice_from_the_same_seed_is_the_same():
-    first = toys.made("text", {"kind": "lora"})[0]
-    assert same(dict(first.state_dict()), dict(toys.made("text", {"kind": "lora"})[0].state_dict()))
-    again = copy.deepcopy(first)
-    assert again is not first
-    with pytest.raises(UserError, match="nothing of that kind"):
-        classifier, plan, _ = toys.made("text", {})
-        del classifier.backbone.blocks[3].body.norm
-        prepare(classifier, dataclasses.replace(plan, kind="norm_only", depth=3), 0)

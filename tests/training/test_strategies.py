@@ -104,11 +104,11 @@ def test_too_few_epochs_to_thaw_are_noted():
 def test_mistakes():
     with pytest.raises(UserError, match="4 blocks"):
         plan(frozen_depth=5)
-    with pytest.raises(UserError, match="did you mean stages.1"):
+    with pytest.raises(UserError, match=r"did you mean stages\.1"):
         plan(kind="surgical", blocks=["stage.1"])
     with pytest.raises(UserError, match="scalar_mix"):
         plan(kind="scalar_mix", train={"augment": "light"})
-    with pytest.raises(UserError, match="train.views: 4"):
+    with pytest.raises(UserError, match=r"train\.views: 4"):
         plan(solver="lbfgs", train={"augment": "light"})
     for wrong in (
         {"kind": "surgical"},

@@ -19,6 +19,25 @@ from lab.training.selection import Selection
 from lab.training.strategies import Plan, make_plan
 
 ITEMS, TRAIN, CLASSES = 40, 21, 3
+EVERY_KIND = [
+    {},
+    {"solver": "lbfgs"},
+    {"solver": "closed_form"},
+    {"frozen_depth": 2},
+    {"frozen_depth": "none"},
+    {"frozen_depth": "none", "layer_decay": 0.5},
+    {"kind": "lp_ft", "frozen_depth": 1},
+    {"kind": "gradual", "frozen_depth": 1},
+    {"kind": "surgical", "blocks": [2]},
+    {"kind": "norm_only", "frozen_depth": 1},
+    {"kind": "bitfit"},
+    {"kind": "lora", "lora_rank": 2},
+    {"kind": "scalar_mix"},
+    {"frozen_depth": 2, "batch_norm": "track"},
+    {"frozen_depth": 2, "batch_norm": "train"},
+    {"kind": "lora", "batch_norm": "train"},
+]
+KINDS = ("image", "text")
 
 
 class Flat(nn.Module):
@@ -163,3 +182,15 @@ class Kept:
 
     tensors: dict[str, np.ndarray]
     state: dict[str, Any]
+
+
+def spoken(strategy: Any) -> str:
+    """The id of a parametrised case."""
+    if isinstance(strategy, dict):
+        return "-".join(f"{value}" for value in strategy.values()) or "head"
+    return ""
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    """Whether two networks' tensors agree in every bit."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
