@@ -191,6 +191,7 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
     """`lab show`: a config with its origins; else a packaged part; else a run."""
     from lab.config import load, shipped_names, show_config
     from lab.data.packaged import packaged
+    from lab.data.show import PACKAGED, is_source, shown_source
     from lab.terminal_backbone import blocks_table, is_backbone
 
     entry = next((p for p in packaged() if p.name == target), None)
@@ -201,9 +202,14 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
         print(columns([*rows, ("where", packaged_path(target))]))
         if entry.kind == "backbone":
             print(f"\n{blocks_table(target)}")
+        elif target in PACKAGED:
+            print(f"\n{shown_source(target, overrides)}")
         return
     if is_backbone(target):
         print(blocks_table(target))
+        return
+    if is_source(target):
+        print(shown_source(target, overrides))
         return
     names = shipped_names()
     known = {*names, *(name.rsplit("/", 1)[-1] for name in names)}  # `quickstart` is short for `studies/quickstart`

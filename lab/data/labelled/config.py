@@ -13,13 +13,16 @@ Size = Annotated[float, Field(ge=0)]
 
 
 class SplitConfig(Section):
-    """Who is trained on, who chooses, who judges. Sizes below 1 are shares, whole numbers from 1 on are items."""
+    """Who is trained on, who chooses, who judges. Sizes up to 1 are shares, whole numbers above it items."""
 
-    train: Size = Field(0.6, description="share (0.6) or number (600) of items; the rest is left out")
+    train: Size = Field(0.6, description="share (0.6; 1: everything) or number (600) of items; the rest is left out")
     validation: Size = Field(0.2, description="share or number; chooses learning rate, epoch and depth")
     test: Size = Field(0.2, description="share or number; used once, for the reported numbers; 0: none")
     by: str | list[str] | None = Field("label", description="columns whose shares are kept alike in every split")
-    group: str | None = Field(None, description="column whose values never stand on two sides, e.g. patient")
+    group: str | None = Field(
+        None,
+        description="column whose values never stand on two sides, e.g. patient; none: not even the data's own",
+    )
     time: str | None = Field(None, description="column that orders the items: earlier train, latest test")
     folds: Annotated[int, Field(ge=2)] | None = Field(
         None, description="cross-validation of what is not test; one run does one fold (`fold`)"
@@ -39,8 +42,8 @@ class SplitConfig(Section):
     def _makes_sense(self) -> SplitConfig:
         sizes = (self.train, self.validation, self.test)
         if any(size > 1 and size != int(size) for size in sizes):
-            raise ValueError("train, validation and test: expected shares below 1 or whole numbers of items")
-        if sum(size for size in sizes if size < 1) > 1 + 1e-9:
+            raise ValueError("train, validation and test: expected shares up to 1 or whole numbers of items")
+        if sum(size for size in sizes if size <= 1) > 1 + 1e-9:
             raise ValueError("train, validation and test: the shares add up to more than 1")
         if not self.train:
             raise ValueError("train: expected a share or a number above 0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -115,19 +116,34 @@ def load_items(config: LabelledConfig) -> Items:
     that is not there or is none of the known layouts, and, listing all of them, for broken items (unless
     `skip_broken`).
     """
-    from lab.data.labelled.sources import read_source
-
-    raw = read_source(config)
-    items = make_items(raw, single=True)
+    items = open_items(config)
     if items.broken and not config.skip_broken:
         raise UserError(_broken_items(items.broken, config.source))
     if not len(items):
         raise UserError(f"data.source: {config.source}: no items that can be used")
-    if len(items.classes) < 2 and raw.names:
+    if len(items.classes) < 2:
         raise UserError(f"data.source: {config.source}: {_too_few_classes(items.classes)}")
     for column in config.slices:
         items.column(column, "data.slices")
     return items
+
+
+def open_items(config: LabelledConfig) -> Items:
+    """The items of a source, broken ones listed rather than raised. Raises `UserError` for one that cannot be read."""
+    from lab.data.labelled.sources import PACKAGED, read_source
+
+    if config.source in PACKAGED:
+        return _packaged_items(config.source)
+    return make_items(read_source(config), single=True)
+
+
+@lru_cache(maxsize=4)
+def _packaged_items(name: str) -> Items:
+    """A packaged set, read once a process: every cell of a study asks for it, and it does not change."""
+    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.sources import read_source
+
+    return make_items(read_source(LabelledConfig(source=name)), single=True)
 
 
 def _too_few_classes(classes: list[str]) -> str:

@@ -63,8 +63,10 @@ def crossing(clusters: list[np.ndarray], part: np.ndarray) -> list[np.ndarray]:
 
 def _cut_groups(items: Items, part: np.ndarray, config: LabelledConfig) -> dict[str, np.ndarray]:
     """The groups that stand in two parts (given parts can cut them), with their items."""
-    group = config.split.group
-    if not group:
+    from lab.data.labelled.split import group_column
+
+    group = group_column(items, config.split)
+    if group is None:
         return {}
     values = items.column(group, "data.split.group").astype(str)
     inside = np.flatnonzero(part >= 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.data.show import PACKAGED
 from lab.data.sources import TABLES, table_kind
 from lab.errors import UserError, nearest
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from lab.data.labelled.config import LabelledConfig
     from lab.data.labelled.items import RawItems
 
-PACKAGED = ("digits", "mnist-5k", "wikipedia-topics")
 _READ = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".avif")
 IMAGES = (*_READ, ".heic", ".heif")  # the last two cannot be read, and are told of
 _PARTS = {

@@ -69,6 +69,8 @@ def split_items(items: Items, config: LabelledConfig, seed: int) -> Split:
 def _assign(items: Items, labelled: np.ndarray, config: SplitConfig) -> tuple[np.ndarray, str]:
     """Part 0, 1, 2 (train, validation, test) or -1 (left out) of each labelled item, and how it came about."""
     draw = _Draw(items, config)
+    if config.train == 1 and not config.validation and not config.test:
+        return np.zeros(len(labelled), dtype=np.int64), "everything trains"
     part = np.full(len(labelled), -1, dtype=np.int64)
     pool = np.arange(len(labelled))
     given = _predefined(items, labelled, config)
@@ -116,7 +118,7 @@ def _keep_predefined(
     part = np.full(len(given), -1, dtype=np.int64)
     for at, size in ((1, config.validation), (2, config.test)):
         members = np.flatnonzero(given == PARTS[at])
-        if size >= 1 and size < len(members):
+        if size > 1 and size < len(members):
             members = members[draw.parts(labelled[members], {at: int(size)}, config.seed) == at]
         part[members] = at
     trained = np.flatnonzero(given == "train")
@@ -129,10 +131,10 @@ def _sizes(config: SplitConfig, n: int, pool: int, present: set[int]) -> dict[in
     """How many items of the pool each part gets. `present`: parts that are given already."""
     wanted = {0: config.train, 1: 0.0 if config.folds else config.validation, 2: config.test}
     counts = {part: _count(size, pool if present else n) for part, size in wanted.items() if part not in present}
-    shares = sum(size for part, size in wanted.items() if size < 1 and part not in present)
+    shares = sum(size for part, size in wanted.items() if size <= 1 and part not in present)
     everything = abs(sum(size for size in wanted.values()) - 1) < 1e-9 or config.folds
     rest = pool - sum(counts.get(part, 0) for part in (1, 2))
-    if (everything or present) and config.train < 1:
+    if (everything or present) and config.train <= 1:
         counts[0] = rest
     elif shares and counts[0] > rest:
         counts[0] = rest if counts[0] - rest <= 2 else counts[0]
@@ -146,7 +148,14 @@ def _sizes(config: SplitConfig, n: int, pool: int, present: set[int]) -> dict[in
 
 
 def _count(size: float, n: int) -> int:
-    return int(size) if size >= 1 else int(np.floor(size * n + 0.5))
+    return n if size == 1 else int(size) if size > 1 else int(np.floor(size * n + 0.5))
+
+
+def group_column(items: Items, config: SplitConfig) -> str | None:
+    """The column that no split cuts: the config's, else the data's own; `none` turns the data's own off."""
+    if config.group is not None:
+        return None if config.group.lower() == "none" else config.group
+    return None if config.time else items.group
 
 
 class _Draw:
@@ -156,7 +165,7 @@ class _Draw:
         self.items, self.config = items, config
         by = [config.by] if isinstance(config.by, str) else config.by or []
         self.strata = [items.column(name, "data.split.by") for name in by]
-        group = config.group or (None if config.time else items.group)
+        group = group_column(items, config)
         self.group = items.column(group, "data.split.group") if group else None
         self.time = items.column(config.time, "data.split.time") if config.time else None
         kept = " and ".join(f"`{name}`" for name in by)

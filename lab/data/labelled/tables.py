@@ -71,7 +71,8 @@ def items_of_frame(
     raw.names = [_plain(value) for value in table[label]] if label else [""] * len(raw.ids)
     _escaped_labels(raw, config)
     part = next((name for name in others if name.lower() in _PARTS), None)
-    raw.columns = {name: list(table[name]) for name in others if name not in (content, key)}
+    # The label stays under its own name too, for `by: category`.
+    raw.columns |= {name: list(table[name]) for name in columns if name not in (content, key)}
     raw.predefined = parts
     if parts is None and part is not None:
         raw.predefined = _parts_of(table[part])

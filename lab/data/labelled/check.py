@@ -1,0 +1,192 @@
+"""The data check: everything that is broken or odd, class counts, copies, and how small a difference can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lab.data.labelled.items import Broken, open_items
+from lab.errors import UserError
+
+if TYPE_CHECKING:
+    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.items import Items
+
+# Two good classifiers disagree on about a tenth of the items. (1.96 + .84): level .05 two-sided, power .8.
+_DISAGREEMENT, _STANDARD_ERRORS = 0.10, 2.80
+# Below so many labels one validation part is too small to choose by, and folds use the labels better.
+FEW_LABELS = 2000
+_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class DataCheck:
+    """What there is to know of a source before anything is trained.
+
+    `classes`: labelled items of each class. `duplicates`: pairs of ids that are copies, exact or near.
+    `smallest_difference`: the difference in accuracy between two classifiers that disagree on a tenth of the items that
+    the test part shows with probability .8 at level .05; None without a test part. `problem`: why the items cannot be
+    split as the config says, "" where they can. `advice`: what the size of the data suggests.
+    """
+
+    description: str
+    kind: str
+    items: int
+    unlabelled: int
+    classes: dict[str, int]
+    broken: list[Broken]
+    odd: list[Broken]
+    duplicates: list[tuple[str, str]]
+    smallest_difference: float | None
+    parts: dict[str, int] = field(default_factory=dict)
+    how: str = ""
+    problem: str = ""
+    notes: list[str] = field(default_factory=list)
+    advice: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON-like data."""
+        return asdict(self)
+
+
+def check_items(items: Items, config: LabelledConfig) -> DataCheck:
+    """Look at items; broken ones among them are listed, never raised."""
+    from lab.data.labelled.duplicates import find_duplicates
+    from lab.data.labelled.split import split_items
+
+    counts = np.bincount(items.labels[items.labels >= 0], minlength=len(items.classes))
+    labelled = int(counts.sum())
+    parts: dict[str, int] = {}
+    how = problem = ""
+    notes: list[str] = []
+    try:
+        split = split_items(items, config, 0)
+    except UserError as error:
+        problem = str(error)
+    else:
+        parts = {name: len(index) for name, index in split.parts().items()}
+        how, notes = split.how, split.notes
+    pairs = find_duplicates(items).pairs
+    return DataCheck(
+        description=items.description,
+        kind=items.kind,
+        items=len(items),
+        unlabelled=len(items) - labelled,
+        classes={name: int(count) for name, count in zip(items.classes, counts, strict=True)},
+        broken=items.broken,
+        odd=items.odd,
+        duplicates=[(items.ids[a], items.ids[b]) for a, b in pairs],
+        smallest_difference=smallest_difference(parts.get("test", 0)),
+        parts=parts,
+        how=how,
+        problem=problem,
+        notes=notes,
+        advice=_advice(labelled, config),
+    )
+
+
+def smallest_difference(n: int, disagreement: float = _DISAGREEMENT) -> float | None:
+    """The smallest true difference in accuracy that n paired items show with probability .8 at level .05.
+
+    Paired differences of correctness are 0, 1 or -1 and differ from 0 for `disagreement` of the items (McNemar's
+    setting); None for n = 0.
+    """
+    if not n:
+        return None
+    # The variance of the differences is disagreement - difference², solved for the difference.
+    z = _STANDARD_ERRORS
+    return float(np.sqrt(z * z * disagreement / (n + z * z)))
+
+
+def check_source(config: LabelledConfig) -> DataCheck:
+    """The data check of a source that need not be fit for training. Raises `UserError` for one that cannot be read."""
+    return check_items(open_items(config), config)
+
+
+def _advice(labelled: int, config: LabelledConfig) -> str:
+    if labelled >= FEW_LABELS or config.split.folds:
+        return ""
+    return (
+        f"{labelled:,} labels are few for one validation part; data.split={{folds: 5, repeats: 2}} lets every one of "
+        "them judge once a repeat"
+    )
+
+
+def shown_source(source: str, overrides: Sequence[str] = ()) -> str:
+    """The data check of a source as text, for `lab show SOURCE`; overrides such as `data.label=kind`.
+
+    Raises `UserError` for a source that cannot be read and for keys that no data config has.
+    """
+    return describe_check(check_source(config_of(source, overrides)))
+
+
+def config_of(source: str, overrides: Sequence[str] = ()) -> LabelledConfig:
+    """The config of a source with overrides such as `data.label=kind`. Raises `UserError` for a key that is none."""
+    from pydantic import ValidationError
+
+    from lab.config.resolve import parse_override
+    from lab.data.labelled.config import LabelledConfig
+
+    values: dict[str, Any] = {"source": source}
+    for override in map(parse_override, overrides):
+        path = override.path[1:] if override.path[0] == "data" else override.path
+        inner = values
+        for part in path[:-1]:
+            inner = inner.setdefault(part, {})
+        inner[path[-1]] = override.value
+    try:
+        return LabelledConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(["data", *map(str, first["loc"])])
+        raise UserError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def describe_check(check: DataCheck) -> str:
+    """A data check as lines of text."""
+    lines = [check.description, ""]
+    lines += _table(check.classes)
+    if check.unlabelled and check.classes:
+        lines.append(f"  {check.unlabelled:,} without a label")
+    lines += _listed("broken", check.broken, "left out with data.skip_broken=true, an error without")
+    lines += _listed("odd", check.odd, "used all the same")
+    if check.duplicates:
+        copies = [f"{one} = {other}" for one, other in check.duplicates]
+        lines += ["", f"{len(copies):,} pairs of copies, the same or nearly the same:"]
+        lines += [f"  {text}" for text in copies[:_SHOWN]]
+        lines += [f"  and {len(copies) - _SHOWN:,} more"] if len(copies) > _SHOWN else []
+    lines += ["", *_split_lines(check)]
+    return "\n".join(lines)
+
+
+def _split_lines(check: DataCheck) -> list[str]:
+    if check.problem:
+        return [f"cannot be split so: {check.problem}"]
+    sizes = ", ".join(f"{count:,} {name}" for name, count in check.parts.items())
+    lines = [f"split: {sizes} ({check.how})", *check.notes]
+    if check.smallest_difference is not None:
+        lines.append(
+            f"smallest difference in accuracy that {check.parts['test']:,} test items show: "
+            f"{100 * check.smallest_difference:.1f} points (two classifiers that disagree on a tenth of the items)"
+        )
+    return [*lines, *([check.advice] if check.advice else [])]
+
+
+def _table(classes: Mapping[str, int]) -> list[str]:
+    if not classes:
+        return ["  no labels"]
+    total = sum(classes.values())
+    width = min(60, max(len(name) for name in classes))
+    lines = [f"  {name[:60]:<{width}}  {count:>7,}  {100 * count / total:5.1f} %" for name, count in classes.items()]
+    return [*lines[:_SHOWN], *([f"  and {len(lines) - _SHOWN} more classes"] if len(lines) > _SHOWN else [])]
+
+
+def _listed(what: str, found: Sequence[Broken], means: str) -> list[str]:
+    """Every one of them, unless there are very many."""
+    if not found:
+        return []
+    lines = ["", f"{len(found):,} {what} ({means}):", *(f"  {item.id}: {item.problem}" for item in found[: 5 * _SHOWN])]
+    return [*lines, *([f"  and {len(found) - 5 * _SHOWN:,} more"] if len(found) > 5 * _SHOWN else [])]
