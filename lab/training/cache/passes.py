@@ -14,8 +14,8 @@ from lab.training.cache.raw import CHUNK_BYTES, key_array
 from lab.training.cache.shards import Layout, ShardWriter
 from lab.training.cache.store import Store
 
-IMAGES_PER_BATCH = 32
-TOKENS_PER_BATCH = 2048
+IMAGES_PER_BATCH = 16
+TOKENS_PER_BATCH = 1024
 
 Segment = Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
 

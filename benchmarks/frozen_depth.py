@@ -1,0 +1,235 @@
+"""Fine-tuning at every frozen depth: `lab`, which pays the frozen part once, against loops that pay it in every epoch.
+
+Text: MiniLM-L6 on 2,000 sentences against the Hugging Face Trainer with `DataCollatorWithPadding` (and padding to
+128, beside it). Images: EfficientNet-Lite0 at 224 px on the flowers against a plain PyTorch loop over `ImageFolder`.
+Same data, batch size, epochs, optimiser, schedule and precision on both sides, in turn, in one run; two epochs a depth
+after a warm-up. The sweep at 10 epochs is computed from them, the filling of the cache counted once.
+`--quick`: fewer items, depths `all` and `half` only. Without ../shared/data: the packaged data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lab.data.backbones import locate_backbone
+from lab.data.labelled.config import LabelledConfig
+from lab.data.labelled.items import Items, load_items
+from lab.models.backbone import Backbone, load_backbone
+from lab.training.cache.prefix_cache import PrefixCache
+from lab.training.classifier import Classifier
+from lab.training.config import StrategyConfig, TrainConfig
+from lab.training.depth import resolve_depth
+from lab.training.fit import fit, predict
+from lab.training.freezing import prepare
+from lab.training.inputs import item_inputs
+from lab.training.recorder import QuietRecorder
+from lab.training.selection import Selection
+from lab.training.strategies import make_plan
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+DEPTHS = {"all": "all", "all-1": "all-1", "all-2": "all-2", "half": "50%", "none": "none"}
+EPOCHS, SWEEP_EPOCHS, BATCH = 2, 10, 32
+RATES = {"text": {"all": 1e-2, "deeper": 2e-4}, "image": {"all": 1e-2, "deeper": 1e-3}}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Items with the places of those to train and to test on, and a fresh copy of the network at each call."""
+
+    name: str
+    items: Items
+    train: np.ndarray
+    test: np.ndarray
+    network: Callable[[], Backbone]
+
+
+@dataclass
+class Timed:
+    """One side at one depth: median seconds of an epoch, and accuracy on the test items after `EPOCHS`."""
+
+    seconds: float
+    accuracy: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="depths all and half, fewer items: under 45 seconds")
+    parser.add_argument("--only", choices=["text", "image"], help="one of the two halves")
+    options = parser.parse_args()
+    depths = ["all", "half"] if options.quick else list(DEPTHS)
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["LAB_CACHE"] = cache
+        lines = []
+        if options.only != "image":
+            lines += compare_text(depths, options.quick)
+        if options.only != "text":
+            lines += compare_images(depths, options.quick, Path(cache))
+    print("\n".join(lines))
+
+
+def compare_text(depths: Sequence[str], quick: bool) -> list[str]:
+    if importlib.util.find_spec("accelerate") is None:
+        return ["text: the Hugging Face Trainer needs accelerate: pip install accelerate"]
+    from peers.trainer import TrainerPeer
+
+    task = text_task(train=256 if quick else 2000, test=128 if quick else 1000)
+    padded = TrainerPeer(task, BATCH, EPOCHS if not quick else 1, pad_to=128)
+    peers = {"Trainer": TrainerPeer(task, BATCH, EPOCHS)}
+    if not quick:
+        peers["Trainer padding to 128"] = padded
+    return compare(task, "text", depths, peers)
+
+
+def compare_images(depths: Sequence[str], quick: bool, folder: Path) -> list[str]:
+    from peers.image_loop import ImageLoop
+
+    task = image_task(train=64 if quick else 600, test=64 if quick else 200)
+    return compare(task, "image", depths, {"plain loop": ImageLoop(task, BATCH, EPOCHS, folder / "images")})
+
+
+def text_task(train: int, test: int) -> Task:
+    if SHARED.is_dir():
+        items = load_items(LabelledConfig(source=str(SHARED / "sentence_polarity"), encoding="latin-1"))
+        name = "sentence_polarity"
+    else:
+        items, name = load_items(LabelledConfig(source="wikipedia-topics")), "wikipedia-topics"
+    order = np.random.default_rng(0).permutation(len(items))[: train + test]
+    train = min(train, len(order) * 2 // 3)
+    return Task(
+        f"MiniLM-L6 on {train} texts of {name}",
+        items,
+        order[:train],
+        order[train:],
+        lambda: load_backbone(locate_backbone("minilm-l6")),
+    )
+
+
+def image_task(train: int, test: int) -> Task:
+    generator = np.random.default_rng(0)
+    if SHARED.is_dir():
+        items, name = load_items(LabelledConfig(source=str(SHARED / "flowers5"))), "flowers5"
+        parts = [generator.permutation(np.flatnonzero(items.predefined == part)) for part in ("train", "test")]
+    else:
+        items, name = load_items(LabelledConfig(source="mnist-5k")), "mnist-5k"
+        parts = list(np.split(generator.permutation(len(items)), [len(items) // 2]))
+    return Task(
+        f"EfficientNet-Lite0 at 224 px on {min(train, len(parts[0]))} images of {name}",
+        items,
+        parts[0][:train],
+        parts[1][:test],
+        lambda: load_backbone(locate_backbone("efficientnet-lite0"), image_size=224),
+    )
+
+
+def compare(task: Task, kind: str, depths: Sequence[str], peers: dict[str, Any]) -> list[str]:
+    """Time all sides depth by depth, printing as it goes; returns the lines of ratios, which stand last."""
+    print(f"\n{task.name}; {torch.get_num_threads()} threads, batches of {BATCH}, {EPOCHS} epochs a depth", flush=True)
+    ours = Ours(task)
+    blocks = ours.backbone.block_names
+    frozen = {depth: resolve_depth(DEPTHS[depth], blocks) for depth in depths}
+    fill = ours.fill(list(frozen.values()))
+    found: dict[str, dict[str, Timed]] = {name: {} for name in ("lab", *peers)}
+    sides: dict[str, Any] = {"lab": ours, **peers}
+    for side in sides.values():
+        side.warm_up(frozen[depths[-1]], len(blocks))
+    for depth in depths:
+        rate = RATES[kind]["all" if frozen[depth] == len(blocks) else "deeper"]
+        for name, side in sides.items():
+            found[name][depth] = timed = side.run(frozen[depth], rate)
+            print(
+                f"  {depth} ({frozen[depth]} of {len(blocks)} blocks frozen): {name} {timed.seconds:.3f} s an epoch, "
+                f"accuracy {timed.accuracy:.3f}",
+                flush=True,
+            )
+    overhead = ours.overhead(frozen["half"])
+    return ratios(kind, found, fill, frozen, overhead)
+
+
+def ratios(
+    kind: str, found: dict[str, dict[str, Timed]], fill: float, frozen: dict[str, int], overhead: float
+) -> list[str]:
+    """What the figures come to: one epoch with everything frozen, the sweep, and its half with much frozen."""
+    lines = [f"\n{kind}: the loop of lab around the training steps takes {100 * overhead:.1f} % of them"]
+    deep = [depth for depth in frozen if depth != "none"]
+    for name, theirs in found.items():
+        if name == "lab":
+            continue
+        ours = found["lab"]
+        for depth in frozen:
+            lines.append(
+                f"{kind}, {depth}: an epoch {theirs[depth].seconds / ours[depth].seconds:.1f}× as fast as {name}"
+            )
+        for label, chosen in (("sweep", list(frozen)), ("depth half and more", deep)):
+            mine = fill + SWEEP_EPOCHS * sum(ours[depth].seconds for depth in chosen)
+            other = SWEEP_EPOCHS * sum(theirs[depth].seconds for depth in chosen)
+            lines.append(
+                f"{kind}, {label} {{{', '.join(chosen)}}} at {SWEEP_EPOCHS} epochs, computed: lab {mine:.1f} s, "
+                f"of which {fill:.1f} s fill the cache; {name} {other:.1f} s; ratio: {other / mine:.1f}×"
+            )
+    return lines
+
+
+class Ours:
+    """`lab`: activations at the cuts once, then only what lies behind."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.backbone = task, task.network()
+        self.inputs = item_inputs(task.items, self.backbone.preprocessing)
+        self.cache = PrefixCache(self.backbone, self.inputs)
+        self.selection = Selection(task.train, task.train[:0], task.items.labels)
+
+    def fill(self, cuts: Sequence[int]) -> float:
+        """Seconds of filling all the cuts: reading, tokenising or decoding, and the frozen blocks."""
+        started = time.perf_counter()
+        self.cache.fill(cuts, self.task.train, progress=lambda line: print(f"  {line}", flush=True))
+        seconds = time.perf_counter() - started
+        self.cache.fill(cuts, self.task.test)  # for the accuracy only
+        return seconds
+
+    def warm_up(self, depth: int, blocks: int) -> None:
+        few = Selection(self.task.train[: 2 * BATCH], self.task.train[:0], self.task.items.labels)
+        self._train(depth, 1e-5, few, 1)
+
+    def run(self, depth: int, rate: float) -> Timed:
+        classifier, plan, cache, seconds = self._train(depth, rate, self.selection, EPOCHS)
+        found = predict(classifier, plan, cache, self.task.test)
+        accuracy = float((found.logits.argmax(1) == self.task.items.labels[self.task.test]).mean())
+        return Timed(seconds / EPOCHS, accuracy)
+
+    def _train(self, depth: int, rate: float, selection: Selection, epochs: int) -> tuple[Any, Any, PrefixCache, float]:
+        backbone = self.task.network()
+        cache = PrefixCache(backbone, self.inputs)
+        train = TrainConfig(epochs=epochs, batch_size=BATCH, learning_rate=rate)
+        plan = make_plan(StrategyConfig(frozen_depth=depth), train, backbone.block_names)
+        cache.fill(plan.cuts(), np.concatenate([self.task.train, self.task.test]))  # is filled: opens it
+        classifier = Classifier(backbone, len(self.task.items.classes), seed=0)
+        prepare(classifier, plan)
+        started = time.perf_counter()
+        fit(classifier, plan, train, cache, selection, QuietRecorder())
+        return classifier, plan, cache, time.perf_counter() - started
+
+    def overhead(self, depth: int) -> float:
+        """What `fit` takes beyond the bare forward passes, backward passes and updates on ready batches, as a share."""
+        from peers.bare import bare_seconds
+
+        rate, classes, ours, bare = 1e-5, len(self.task.items.classes), [], []
+        part = Selection(self.task.train[: 8 * BATCH], self.task.train[:0], self.task.items.labels)
+        for _ in range(3):
+            ours.append(self._train(depth, rate, part, 1)[3])
+            bare.append(bare_seconds(self.task.network(), self.inputs, part, depth, classes, rate, BATCH))
+        return min(ours) / min(bare) - 1
+
+
+if __name__ == "__main__":
+    main()
