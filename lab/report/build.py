@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 import lab
 from lab.report.dots import dot_picture, dot_png
 from lab.report.figures import PageFigure, learning_curves, run_figures
+from lab.report.finetune import FinetunePage, finetune_page
+from lab.report.finetune_maps import finetune_maps
+from lab.report.finetune_rows import split_rows
 from lab.report.maps import MOST_MAPS, build_maps, map_sources
 from lab.report.numbers import spoken_label
 from lab.report.scoreboard import Scoreboard, scoreboard
@@ -36,6 +39,15 @@ VENDOR = ("regl.min.js", "pub-sub-es.js", "regl-scatterplot.min.js")
 
 
 @dataclass
+class Beside:
+    """What a page about fine-tuning says of its other rows: their own answer and picture."""
+
+    title: str
+    answer: str
+    picture: dict[str, Any] | None
+
+
+@dataclass
 class Page:
     """Everything that template.html shows; the names are the template's."""
 
@@ -45,6 +57,8 @@ class Page:
     question: str | None
     facts: str
     board: Scoreboard
+    finetune: FinetunePage | None
+    beside: Beside | None
     picture: dict[str, Any] | None
     legend: list[dict[str, Any]]
     curves: list[PageFigure]
@@ -116,17 +130,27 @@ def _scripts() -> list[str]:
 def _page(subject: Subject) -> Page:
     rows, settings = spoken_rows(subject.rows), subject.settings
     subject = replace(subject, rows=rows)
-    board = scoreboard(rows)
-    sources = map_sources(rows)
-    maps = build_maps(sources, settings.map, settings.words)
+    labelled, others = split_rows(rows)
+    finetune = finetune_page(labelled) if labelled else None
+    others = others if finetune else rows
+    board = scoreboard(rows, _parts(finetune, rows, others))
+    sources = map_sources(others)
+    drawn = [*(finetune_maps(finetune.groups, finetune.choices) if finetune else []), *sources]
+    maps = build_maps(drawn, settings.map, settings.words)
     curves = learning_curves(rows)
     groups = run_figures(rows, curves)
     pngs = {
         figure.name: figure.png for figure in [*curves.values(), *(f for g in groups for f in [*g.figures, *g.more])]
     }
     pngs |= {pane.name: pane.png for pane in (maps.panes if maps else [])}
-    picture = dot_picture(board.picture_title, board.measured, board.picture_caption) if board.measured else None
-    if picture:
+    beside, picture = None, None
+    if finetune:
+        pngs = {figure.name: figure.png for figure in finetune.figures} | pngs
+        beside = _beside(others)
+        board.answer = " ".join(finetune.answers)
+        board.certainty = [*finetune.certainty, *board.certainty]
+    if board.measured and not (finetune and finetune.main):
+        picture = dot_picture(board.picture_title, board.measured, board.picture_caption)
         pngs = {"answer": dot_png(board.picture_title, board.measured), **pngs}
     return Page(
         version=lab.__version__,
@@ -135,6 +159,8 @@ def _page(subject: Subject) -> Page:
         question=settings.question,
         facts=_facts(subject),
         board=board,
+        finetune=finetune,
+        beside=beside,
         picture=picture,
         legend=[
             {"label": row.label, "color": i % len(COLORS)}
@@ -154,6 +180,30 @@ def _page(subject: Subject) -> Page:
     )
 
 
+def _parts(finetune: FinetunePage | None, rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Sequence[Row]]:
+    """The rows that are compared with each other: a part for each group of labelled tasks, and all others."""
+    if finetune is None:
+        return {"": rows}
+    parts: dict[str, list[Row]] = {}
+    for group in finetune.groups:
+        parts.setdefault(group.title, []).extend(entry.row for entry in group.entries)
+    grouped = {row.label for part in parts.values() for row in part}
+    for row in rows:
+        if row.label not in grouped and row not in others:
+            next(iter(parts.values())).append(row)
+    rest = {" " if "" in parts else "": list(others)} if others else {}
+    return {**parts, **rest}
+
+
+def _beside(others: Sequence[Row]) -> Beside | None:
+    """The answer of the rows that are not about fine-tuning."""
+    board = scoreboard(others) if others else None
+    if board is None or not board.measured:
+        return None
+    picture = dot_picture(board.picture_title, board.measured, board.picture_caption)
+    return Beside("Word embeddings", board.answer, picture)
+
+
 def spoken_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows under labels as people say them (`word2vec skip-gram`), short, all different, and safe in a sentence."""
     labels: list[str] = []
@@ -168,6 +218,6 @@ def _facts(subject: Subject) -> str:
     planned = sum(row.planned for row in subject.rows)
     done = sum(len(row.runs) for row in subject.rows)
     runs = f"{done} of {count(planned, 'run')} finished" if done < planned else f"{count(planned, 'run')}, all finished"
-    seeds = sorted({row.planned for row in subject.rows})
-    each = f" × {count(seeds[0], 'seed')}" if len(seeds) == 1 and seeds[0] > 1 else ""
+    counted = {row.counted or count(row.planned, row.over) for row in subject.rows}
+    each = f" × {counted.pop()}" if len(counted) == 1 and subject.rows[0].planned > 1 else ""
     return f"{count(len(subject.rows), 'row')}{each} · {runs} · {datetime.now():%-d %B %Y}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab.report.style import COLORS, FAINT
+from lab.report.style import CLASS_COLORS, COLORS, FAINT
 from lab.report.text import number, short
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Coloring:
 
     def hexadecimal(self, ids: list[str]) -> list[str]:
         """The colour of each item for matplotlib."""
-        names = self.palette or [*COLORS[: self.unknown], FAINT]
+        names = self.palette or [*CLASS_COLORS[: self.unknown], FAINT]
         return [names[self.codes.get(item, self.unknown)] for item in ids]
 
 
@@ -45,10 +45,11 @@ def joined(colorings: Sequence[Coloring]) -> Coloring:
     """One colouring for maps with different items; words and legend are the first one's where there are several."""
     first, *others = colorings
     codes = dict(first.codes)
-    for other in others:
-        if other.palette == first.palette and other.unknown <= first.unknown:
-            codes = {**other.codes, **codes}
-    return Coloring(codes, first.unknown, first.palette, [] if others else first.legend, first.what)
+    alike = [first, *(other for other in others if other.palette == first.palette)]
+    for other in alike[1:]:
+        codes = {**other.codes, **codes}
+    unknown = max(coloring.unknown for coloring in alike)
+    return Coloring(codes, unknown, first.palette, [] if others else first.legend, first.what)
 
 
 def color_items(space: EmbeddingSpace, settings: MapConfig, several: bool) -> Coloring:
@@ -95,10 +96,10 @@ def _by_cluster(space: EmbeddingSpace, settings: MapConfig, several: bool) -> Co
 
 def _by_column(space: EmbeddingSpace, name: str) -> Coloring:
     column = space.metadata[name]
-    if column.dtype.kind in "fiu" and column.nunique() > CLUSTERS:
+    if column.dtype.kind in "fiu" and column.nunique() > len(CLASS_COLORS):
         return _by_number(space, column, name)
-    texts = column.where(column.notna(), None)
-    common = [value for value, _ in Counter(v for v in texts if v is not None).most_common(CLUSTERS)]
+    texts = [value if known else None for value, known in zip(column, column.notna(), strict=True)]
+    common = [value for value, _ in Counter(v for v in texts if v is not None).most_common(len(CLASS_COLORS))]
     rank = {value: place for place, value in enumerate(common)}
     codes = {str(item): rank[value] for item, value in zip(space.ids, texts, strict=True) if value in rank}
     legend = [_entry(place, short(str(value), 60)) for value, place in rank.items()]

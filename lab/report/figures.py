@@ -25,7 +25,7 @@ _NOT_CURVES = {"step", "time", "epoch"}
 class PageFigure:
     """A picture in the page. `paper`: on a white sheet, as it has a white ground of its own.
 
-    `png` is what goes into the figures folder as `name`.
+    `png` is what goes into the figures folder as `name`; `narrow` is another `source` for phones, "" where one will do.
     """
 
     name: str
@@ -35,6 +35,7 @@ class PageFigure:
     alt: str
     source: str
     paper: bool = True
+    narrow: str = ""
 
     @property
     def wide(self) -> bool:

@@ -25,7 +25,12 @@ MOST_COLUMNS = 6
 
 @dataclass
 class MapSource:
-    """One space to be drawn: `ids` are the items on its map, most frequent first, `neighbors` (n, k) row numbers."""
+    """One space to be drawn: `ids` are the items on its map, most frequent first, `neighbors` (n, k) row numbers.
+
+    `section`: which part of the page its map stands in; `color`: a metadata column that is shown instead of the one of
+    the settings; `named`: whether the names of items say something, so that they are written on the map; `note`: how
+    its caption begins.
+    """
 
     row: Row
     run: Run
@@ -33,6 +38,10 @@ class MapSource:
     ids: list[str] = field(default_factory=list)
     projection: Projection | None = None
     neighbors: np.ndarray | None = None
+    section: str = ""
+    color: str | None = None
+    named: bool = True
+    note: str = ""
 
     @property
     def coordinates(self) -> np.ndarray:
@@ -94,6 +103,7 @@ def encode(sources: Sequence[MapSource], coloring: Coloring, text_length: int) -
                 if source.neighbors is None
                 else _base64([number_of[names[j]] if j >= 0 else 2**32 - 1 for j in source.neighbors.ravel()], "<u4"),
                 "k": 0 if source.neighbors is None else source.neighbors.shape[1],
+                "named": source.named,
             }
         )
     return {

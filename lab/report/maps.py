@@ -36,18 +36,36 @@ class MapPane:
     source: str
     alt: str
     caption: str
+    number: int = 0
+
+
+@dataclass
+class MapPart:
+    """The maps of one section of the page; `number` of a pane counts over all parts, as the viewer does."""
+
+    section: str
+    introduction: list[str]
+    legend: list[dict[str, str]]
+    panes: list[MapPane]
 
 
 @dataclass
 class MapSection:
     """Everything the template shows of the maps; `data` is JSON, safe inside a script element."""
 
-    introduction: list[str]
+    parts: list[MapPart]
     example: str
-    legend: list[dict[str, str]]
-    panes: list[MapPane]
     notes: list[str]
     data: str
+
+    @property
+    def panes(self) -> list[MapPane]:
+        """The maps of all parts."""
+        return [pane for part in self.parts for pane in part.panes]
+
+    def part(self, section: str) -> MapPart | None:
+        """The maps of one section of the page."""
+        return next((part for part in self.parts if part.section == section), None)
 
 
 def map_sources(rows: Sequence[Row]) -> list[MapSource]:
@@ -69,22 +87,33 @@ def build_maps(sources: Sequence[MapSource], settings: MapConfig, examples: Sequ
     if not sources:
         return None
     left_out = len(sources) - MOST_MAPS
-    sources = sources[:MOST_MAPS]
-    groups = choose_items(sources, min(settings.items, MOST_POINTS))
+    sources = list(sources[:MOST_MAPS])
+    groups = {section: _grouped(sources, section, settings) for section in dict.fromkeys(s.section for s in sources)}
     for source in sources:
         source.projection = project(source, settings)
         source.neighbors = _neighbors(source, settings)
-    colorings = [color_items(group[0].space.subset(group[0].ids), settings, len(group) > 1) for group in groups]
-    coloring = joined(colorings)
+    colorings = {section: [_colored(group, settings) for group in found] for section, found in groups.items()}
+    coloring = joined([one for found in colorings.values() for one in found])
     data, cut = fit(sources, coloring)
-    return MapSection(
-        introduction=_introduction(groups, coloring),
-        example=next((word for word in examples if word in sources[0].ids), sources[0].ids[0])[:40],
-        legend=coloring.legend,
-        panes=[_pane(source, coloring, settings) for source in sources],
-        notes=_notes(sources, settings, left_out, cut),
-        data=data,
-    )
+    parts = []
+    for section, found in groups.items():
+        own = joined(colorings[section])
+        panes = [_pane(s, coloring, settings, k) for k, s in enumerate(sources) if s.section == section]
+        parts.append(MapPart(section, _introduction(found, own), own.legend, panes))
+    example = next((word for source in sources for word in examples if word in source.ids), sources[0].ids[0])[:40]
+    return MapSection(parts, example, _notes(sources, settings, left_out, cut), data)
+
+
+def _grouped(sources: Sequence[MapSource], section: str, settings: MapConfig) -> list[list[MapSource]]:
+    here = [source for source in sources if source.section == section]
+    return choose_items(here, min(settings.items, MOST_POINTS))
+
+
+def _colored(group: Sequence[MapSource], settings: MapConfig) -> Coloring:
+    first = group[0]
+    column = first.color if first.color in first.space.metadata.columns else None
+    shown = settings.model_copy(update={"color": column}) if column else settings
+    return color_items(first.space.subset(first.ids), shown, len(group) > 1)
 
 
 def choose_items(sources: Sequence[MapSource], most: int) -> list[list[MapSource]]:
@@ -136,9 +165,10 @@ def project(source: MapSource, settings: MapConfig) -> Projection:
     return cached(source.space.subset(source.ids), how, source.run.path / "maps")
 
 
-def _pane(source: MapSource, coloring: Coloring, settings: MapConfig) -> MapPane:
+def _pane(source: MapSource, coloring: Coloring, settings: MapConfig, place: int) -> MapPane:
     assert source.projection is not None
-    png = still_map(source.coordinates, source.ids, coloring.hexadecimal(source.ids), settings.labels)
+    labels = settings.labels if source.named else 0
+    png = still_map(source.coordinates, source.ids, coloring.hexadecimal(source.ids), labels)
     title = source.row.label
     shown = count(len(source.ids), "item") if len(source.ids) == len(source.space) else (
         f"{len(source.ids):,} of {count(len(source.space), 'item')}"
@@ -147,12 +177,13 @@ def _pane(source: MapSource, coloring: Coloring, settings: MapConfig) -> MapPane
     kept = source.projection
     scores = f"Trustworthiness {number(kept.trustworthiness)}, continuity {number(kept.continuity)}"
     return MapPane(
-        name=f"map {title}",
+        name=f"map {source.section} {title}".replace("  ", " "),
         title=title,
         png=png,
         source=data_uri(png),
         alt=f"Map of {shown} of {title}; each point is an item, near points are alike.",
-        caption=f"{scores} · {seeds}{shown}, {source.space.dim} dimensions, {method_of(settings)}.",
+        caption=f"{source.note}{scores} · {seeds}{shown}, {source.space.dim} dimensions, {method_of(settings)}.",
+        number=place,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from lab.report.comparison import compare
+from lab.report.comparison import Comparison, compare
 from lab.report.comparison_text import gap_text
 from lab.report.comparison_views import BESIDE, PAIR_HEAD, pair_cells, shown_pairs
 from lab.report.dots import Measured
@@ -17,7 +17,6 @@ from lab.report.numbers import digits_for, plain, spoken
 from lab.report.text import short, typeset
 
 if TYPE_CHECKING:
-    from lab.report.comparison import Comparison
     from lab.report.comparison_tables import Table, TableRow
     from lab.runs.run import Run
     from lab.runs.study import Row
@@ -40,10 +39,14 @@ class Scoreboard:
     picture_caption: str = ""
 
 
-def scoreboard(rows: Sequence[Row]) -> Scoreboard:
-    """Compare the rows by their primary test result, then by the first metric of every other test."""
+def scoreboard(rows: Sequence[Row], parts: Mapping[str, Sequence[Row]] | None = None) -> Scoreboard:
+    """Compare the rows by their primary test result, then by the first metric of every other test.
+
+    `parts`: rows that are compared only with each other, by what is added to the title of their tables.
+    """
     places = {row.label: place for place, row in enumerate(rows)}
-    comparison = compare(list(rows))
+    comparisons = [_titled(compare(list(part)), title) for title, part in (parts or {"": rows}).items()]
+    comparison = Comparison([t for c in comparisons for t in c.tables], [note for c in comparisons for note in c.notes])
     tables = [*comparison.tables, *_secondary(rows, comparison)]
     board = Scoreboard(
         answer=typeset(" ".join(headline(table) for table in _ranking(comparison.tables))) or _nothing(rows),
@@ -60,6 +63,17 @@ def scoreboard(rows: Sequence[Row]) -> Scoreboard:
         board.picture_title = f"{first.title}, {items}" if first.n > 1 and items not in first.title else first.title
         board.picture_caption = _caption(first)
     return board
+
+
+def _titled(comparison: Comparison, title: str) -> Comparison:
+    """The same with a part's title behind that of each table, in its sentences too."""
+    if not title.strip():
+        return comparison
+    tables = []
+    for table in comparison.tables:
+        whole = f"{table.title} ({title})"
+        tables.append(replace(table, title=whole, answer=table.answer.replace(table.title, whole, 1)))
+    return Comparison(tables, comparison.notes)
 
 
 def _ranking(tables: Sequence[Table]) -> list[Table]:
@@ -136,10 +150,11 @@ def _caption(table: Table) -> str:
     better = "right" if table.higher_is_better else "left"
     parts = []
     if any(row.seeds > 1 for row in table.ranked):
-        parts.append("A circle is one seed")
+        parts.append(f"A circle is one {table.over}")
     parts.append("the bar is the mean" if parts else "The bar is the value")
     if any(row.low is not None for row in table.ranked):
-        over = "seeds and test items" if table.pairs or table.n > 1 else "seeds"
+        over = table.splits or f"{table.over}s"
+        over += " and test items" if not table.resampled and (table.pairs or table.n > 1) else ""
         parts.append(f"the band its 95 % interval over {over}")
     return f"{', '.join(parts)}. Further {better} is better."
 
@@ -152,7 +167,7 @@ def _table(table: Table) -> dict[str, Any]:
     if not table.primary and table.pairs:
         lines = [f"The same rule, over {table.n:,} test items.", measured, "The answer does not rest on this test."]
     return {
-        "title": f"{table.title}{'' if table.higher_is_better else ', lower is better'}",
+        "title": f"{_capital(table.title)}{'' if table.higher_is_better else ', lower is better'}",
         "head": [f"{_capital(spoken(table.metric))} (95 % interval)", *against],
         "rows": [_line(row, bool(table.pairs)) for row in table.rows],
         "protocol": [" ".join(line for line in lines if line)],
@@ -178,11 +193,12 @@ def _pairs(table: Table) -> dict[str, Any]:
     rows = []
     for pair in shown_pairs(table):
         first, difference, *tests = pair_cells(pair)
-        verdict = pair.difference.verdict if pair.difference.enough_seeds else "fewer than 3 seeds"
+        verdict = pair.difference.verdict if pair.difference.enough_seeds else f"fewer than 3 {table.over}s"
         rows.append([first, typeset(difference), verdict, *map(typeset, tests)])
+    on = "" if table.resampled else " on one item"
     note = (
         f"The verdict on the first row of a pair rests on the interval of the difference alone. {BESIDE}: the columns "
-        "from “seeds alone” on. Effect: the difference in standard deviations of one seed's difference on one item."
+        f"from “repeats alone” on. Effect: the difference in standard deviations of one {table.over}'s difference{on}."
     )
     head = ["Pair", "Difference", "Verdict", *(_capital(name) for name in PAIR_HEAD[2:])]
     return {"label": f"Pairs of {table.title}", "caption": "", "head": head, "rows": rows, "notes": [note]}

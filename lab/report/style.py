@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colour-blind-safe palette (2008) without its yellow, with a violet and a grey; as in report.css.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#6b6b6b")
+# For classes, of which there may be more: four that stay apart from these and from each other in lightness and hue.
+CLASS_COLORS = (*COLORS, "#8c4a2f", "#8a9a00", "#1f2f6b", "#e377a2")
 FAINT = "#b9bec4"
 
-_INK, _RULE = "#1c2126", "#bfc4c9"
+INK, MUTED, GRID = "#1c2126", "#69737e", "#e4e2dd"
+_RULE = "#bfc4c9"
 _DARK = {**dict(zip(COLORS, ("#4fa8e0", "#f0813a", "#2fc49a", "#e09cc3", "#f2b93b", "#9ad4f7", "#b48fd0", "#a5a5a5"),
-                    strict=True)), _INK: "#e7e9ec", _RULE: "#59626b", "#e4e2dd": "#2e343a"}  # fmt: skip
+                    strict=True)), INK: "#e7e9ec", MUTED: "#909aa5", _RULE: "#59626b", GRID: "#2e343a"}  # fmt: skip
 
 
 def figure_of(width: float, height: float) -> tuple[Figure, Axes]:
@@ -31,13 +34,19 @@ def figure_of(width: float, height: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axis = figure.subplots()
+    dress(axis)
+    return figure, axis
+
+
+def dress(axis: Axes) -> None:
+    """Give a pair of axes the look of all others."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[:].set_color(_RULE)
-    axis.tick_params(colors=_INK, labelsize=9)
-    axis.xaxis.label.set_color(_INK)
-    axis.yaxis.label.set_color(_INK)
-    axis.title.set_color(_INK)
-    return figure, axis
+    axis.tick_params(colors=INK, labelsize=9)
+    axis.xaxis.label.set_color(INK)
+    axis.yaxis.label.set_color(INK)
+    axis.title.set_color(INK)
+    axis.set_axisbelow(True)
 
 
 def drawable(text: Any, length: int = 40) -> str:

@@ -30,7 +30,7 @@
       items, pointOf, highlighted: null,
       x: decode(pane.x, Float32Array), y: decode(pane.y, Float32Array),
       neighbors: pane.neighbors ? decode(pane.neighbors, Uint32Array) : null, // items, `k` a point
-      k: pane.k,
+      k: pane.k, named: pane.named,
       figure: $('map-' + k), canvas: $('map-canvas-' + k), labels: $('map-labels-' + k), tip: $('map-tip-' + k),
     };
   });
@@ -64,7 +64,7 @@
     pen.strokeStyle = cssColor('--card');
     pen.fillStyle = cssColor('--ink');
     const order = pane.highlighted; // points; null: all, as they stand
-    const count = Math.min(order ? order.length : pane.items.length, MOST_LABELS);
+    const count = order || pane.named ? Math.min(order ? order.length : pane.items.length, MOST_LABELS) : 0;
     const placed = [[width - 140, 0, width, 38]]; // where the buttons are
     for (let i = 0; i < count; i++) {
       const point = order ? order[i] : i;

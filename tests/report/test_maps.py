@@ -186,7 +186,7 @@ def test_maps_of_a_study(workshop):
     assert [pane.title for pane in section.panes] == ["row 0", "row 1"]
     assert "Trustworthiness ." in section.panes[0].caption
     assert "seed 0, 80 of 90 items, 12 dimensions, PCA" in section.panes[0].caption
-    assert "All maps show the same items." in section.introduction[0]
+    assert "All maps show the same items." in section.parts[0].introduction[0]
     assert "Distances between clusters, their sizes and their places mean little." in section.notes[0]
     assert (runs[0].path / "maps").is_dir()  # kept for the next report
     assert build_maps([], MapConfig()) is None

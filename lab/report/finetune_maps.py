@@ -1,0 +1,92 @@
+"""Which representations get a map: before training, block by block, and after training at the depths that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lab.report.map_data import MapSource
+from lab.report.maps import FEWEST_ITEMS
+from lab.report.numbers import plain
+
+if TYPE_CHECKING:
+    from lab.embeddings.space import EmbeddingSpace
+    from lab.report.finetune_answer import Choice
+    from lab.report.finetune_rows import Entry, Group
+    from lab.runs.run import Run
+
+SECTION = "fine-tuning"
+MOST_BLOCKS = 3  # maps of single blocks, the last apart
+BEFORE, AFTER, BLOCK = "items.before", "items", "items.block-"
+
+
+def finetune_maps(groups: Sequence[Group], choices: Sequence[Choice | None]) -> list[MapSource]:
+    """Maps of the first task at its largest number of labels: before, some blocks, after the choice and everything."""
+    if not groups:
+        return []
+    place = max((i for i, g in enumerate(groups) if g.task == groups[0].task), key=lambda i: groups[i].size)
+    group, choice = groups[place], choices[place]
+    chosen = choice.entry if choice and choice.entry.kind != "baseline" else None
+    found = _blocks(group)
+    depths = group.of("depth")
+    after = [entry for entry in [chosen, *depths[-1:]] if entry and entry.trained]
+    first = next((entry for entry in [chosen, *depths] if entry and BEFORE in entry.run.embedding_names), None)
+    if first:
+        found.append(_source(first, BEFORE, "before training", _probe(group, first.blocks)))
+    for own in after[:1] if len({id(entry) for entry in after}) == 1 else after:
+        line = group.line(own)
+        note = f"Accuracy of the run on test items {plain(line.values.get(own.run.seed, line.value or 0), 3)}. "
+        found.append(_source(own, AFTER, f"after training, {own.title}", note))
+    return [source for source in found if len(source.space) >= FEWEST_ITEMS]
+
+
+def _blocks(group: Group) -> list[MapSource]:
+    """The pretrained network's features after some of its blocks, evenly spaced, as the all-frozen run kept them."""
+    entry = next((e for e in group.of("depth", "strategy") if _block_names(e.run)), None)
+    if entry is None:
+        return []
+    numbers = _block_names(entry.run)
+    step = max(1, -(-len(numbers) // MOST_BLOCKS))
+    names = [block.get("name", "") for block in entry.facts.get("blocks") or []]
+    found = []
+    for number in numbers[:-1][::step][:MOST_BLOCKS]:
+        name = f" ({names[number - 1]})" if 0 < number <= len(names) else ""
+        title = f"before training, block {number}{name}"
+        found.append(_source(entry, f"{BLOCK}{number}", title, _probe(group, number)))
+    return found
+
+
+def _block_names(run: Run) -> list[int]:
+    numbers = [name.removeprefix(BLOCK) for name in run.embedding_names if name.startswith(BLOCK)]
+    return sorted(int(number) for number in numbers if number.isdigit())
+
+
+def _source(entry: Entry, name: str, title: str, note: str) -> MapSource:
+    space = _test_items(entry.run.space(name))
+    row = replace(entry.row, label=title)
+    named = "text" in space.metadata.columns
+    return MapSource(row, entry.run, space, section=SECTION, color="label", named=named, note=note)
+
+
+def _test_items(space: EmbeddingSpace) -> EmbeddingSpace:
+    """Only the test items, where the space says which these are."""
+    if "split" not in space.metadata.columns:
+        return space
+    test = (space.metadata["split"] == "test").to_numpy()
+    return space.subset(test) if test.any() and not test.all() else space
+
+
+def _probe(group: Group, block: int) -> str:
+    """What a linear probe reads from the block, for the caption of its map."""
+    from lab.report.finetune_blocks import probed
+
+    entry = probed(group)
+    for probe in (entry.facts.get("probes") or []) if entry else []:
+        if (
+            probe.get("block") == block
+            and probe.get("stage", "before") == "before"
+            and probe.get("accuracy") is not None
+        ):
+            return f"Linear probe {plain(probe['accuracy'], 3)}. "
+    return ""
