@@ -163,9 +163,7 @@ def _same_encoding(raw: RawItems, config: LabelledConfig) -> None:
     """Where many items are not of the encoding, it is the setting that is wrong. Raises `UserError`."""
     wrong = [problem for problem in raw.problems.values() if problem.startswith("not ")]
     if len(wrong) > max(10, len(raw.ids) // 1000):
-        other = (
-            "data.encoding=latin-1 or cp1252" if config.encoding.lower().startswith("utf") else "data.encoding=utf-8"
-        )
+        other = "latin-1 or cp1252" if config.encoding.lower().startswith("utf") else "utf-8"
         raise UserError(
-            f"{raw.where}: {len(wrong):,} of {len(raw.ids):,} texts are {wrong[0]}; name the encoding, such as {other}"
+            f"{raw.where}: {len(wrong):,} of {len(raw.ids):,} texts are {wrong[0]}; set data.encoding, such as {other}"
         )

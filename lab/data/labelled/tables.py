@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,8 @@ TEXTS = ("text", "sentence", "content", "document")
 PICTURES = ("image", "path", "file", "filename", "file_name", "image_path")
 IDS = ("id",)
 _PARTS = ("split",)
-# What escaped bytes become when a table is read (PEP 383).
-_ESCAPED = ("\udc80", "\udcff")
+# Stands for bytes that are not of the encoding, so that their row can be told: the last character of private use.
+_ESCAPED = "\U0010fffd"
 
 
 def read_table(files: Sequence[tuple[Path, str | None]], folder: Path, config: LabelledConfig) -> RawItems:
@@ -149,14 +150,14 @@ def _odd_texts(raw: RawItems) -> None:
     for at, text in enumerate(raw.texts):
         if is_escaped(text):
             raw.problems[at] = "not of the encoding (set data.encoding)"
-            raw.texts[at] = text.encode("utf-8", "replace").decode()
+            raw.texts[at] = text.replace(_ESCAPED, "?")
         elif not text:
             raw.problems[at] = "empty text"
 
 
 def is_escaped(text: str) -> bool:
     """Whether a text holds bytes that were not of the encoding it was read in."""
-    return not text.isascii() and any(_ESCAPED[0] <= character <= _ESCAPED[1] for character in text)
+    return _ESCAPED in text
 
 
 def _escaped_labels(raw: RawItems, config: LabelledConfig) -> None:
@@ -193,7 +194,7 @@ def _parts_of(values: pd.Series) -> list[str | None] | None:
 def read_frame(file: Path, encoding: str) -> pd.DataFrame:
     """A table, every cell of a csv or tsv as text. Raises `UserError` for a file that cannot be read.
 
-    Bytes that are not of the encoding come as surrogates (PEP 383), so that their rows can be told.
+    Bytes that are not of the encoding come as a character that no text holds (see `is_escaped`).
     """
     import pandas as pd
 
@@ -207,7 +208,9 @@ def read_frame(file: Path, encoding: str) -> pd.DataFrame:
         if kind == "parquet":
             return pd.read_parquet(file)
         content = _opened(file)
-        text = content.decode(effective_encoding(file, encoding), "surrogateescape")
+        text = re.sub(
+            "[\udc80-\udcff]", _ESCAPED, content.decode(effective_encoding(file, encoding), "surrogateescape")
+        )
         if kind == "json":
             return _json_lines(text, file)
         separator = "\t" if ".tsv" in [suffix.lower() for suffix in file.suffixes] else _separator(text)
