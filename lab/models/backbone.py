@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lab.errors import UserError
+from lab.models.dropout import use_quick_dropout
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,7 @@ def load_backbone(
             from lab.models.backbone_images import image_backbone
 
             backbone = image_backbone(location, pretrained, image_size, blocks)
+    use_quick_dropout(backbone)
     return backbone.eval().to(memory_format=torch.channels_last)
 
 
