@@ -39,16 +39,13 @@ def load_weights(model: nn.Module, file: str, name: str, classifier: str = "") -
 
 def read_tensors(file: str, name: str) -> dict[str, Tensor]:
     """The tensors of a file by name, in order; a training checkpoint's are looked for inside it."""
-    from pickle import UnpicklingError
-
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         if file.endswith(".safetensors"):
             return dict(load_file(file))
         found = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, SafetensorError, UnpicklingError, EOFError, ValueError) as error:
+    except Exception as error:  # each reader has exceptions of its own for a file that is something else
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"backbone {name!r}: {file} cannot be read as weights: {reason}") from error
     for key in ("state_dict", "model", "model_state_dict"):
