@@ -151,14 +151,10 @@ def train(method: MethodConfig, task: Task, run: RunWriter) -> Classifier:
         return Classifier(method.name, arrays, {})
     arrays, facts = FITTED[method.name](items, training, method)
     seen = Classifier(method.name, arrays, facts).features
-    chosen = choose_penalty(
-        seen(items, training),
-        items.labels[training],
-        seen(items, task.split.validation),
-        items.labels[task.split.validation],
-        classes=classes,
-        penalties=method.penalties,
-    )
+    x, held = seen(items, training), task.split.validation
+    held_x = seen(items, held) if len(held) else x[:0]
+    options: dict[str, Any] = {"classes": classes, "penalties": method.penalties}
+    chosen = choose_penalty(x, items.labels[training], held_x, items.labels[held], **options)
     run.log(f"penalty {chosen.penalty:g} chosen {chosen.how}; accuracy there {chosen.accuracy:.3f}")
     linear = {"weight": chosen.weight, "bias": chosen.bias}
     return Classifier(method.name, {**arrays, **linear}, {**facts, "penalty": chosen.penalty})
@@ -330,4 +326,5 @@ recipe = Recipe(
     plan=plan,
     run=run,
     estimate=estimate,
+    load_classifier=load_classifier,
 )

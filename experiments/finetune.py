@@ -365,6 +365,7 @@ recipe = Recipe(
     run=run,
     estimate=estimate,
     load_encoder=load_classifier,
+    load_classifier=load_classifier,
     spoken=spoken,
     controls=controls,
     prepare=prepare,

@@ -61,8 +61,8 @@ class Fit:
     are sought among the combinations: the same weights in a tenth of the time.
     """
 
-    def __init__(self, x: Any, labels: np.ndarray, classes: int) -> None:
-        self.x, self.labels, self.classes = x, labels, classes
+    def __init__(self, x: Any, labels: np.ndarray, classes: int, tolerance: float = 1e-4) -> None:
+        self.x, self.labels, self.classes, self.tolerance = x, labels, classes, tolerance
         self.back: Any = None
         if hasattr(x, "tocsr") and x.shape[0] < min(x.shape[1], MOST_COMBINED):
             values, vectors = np.linalg.eigh((x @ x.T).toarray())
@@ -73,7 +73,8 @@ class Fit:
 
     def __call__(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Weights (classes, d) and bias (classes,)."""
-        head = logistic_regression(self.x, self.labels, self.classes, penalty=penalty, standardise=False)
+        options: dict[str, Any] = {"penalty": penalty, "standardise": False, "tolerance": self.tolerance}
+        head = logistic_regression(self.x, self.labels, self.classes, **options)
         return (head.weight if self.back is None else head.weight @ self.back), head.bias
 
 

@@ -155,12 +155,12 @@ class PrefixCache:
         """What the cache did for this run; `saved_seconds` is measured: what the items served would have cost."""
         cuts = sorted(cut for cut, found in self._read.items() if cut > 0 and found.cached)
         deep = [cut for cut in self._read if cut > 0]
-        stores = {self._name(self._target(cut)): found for cut, found in self._read.items()}
-        saved = -self._fill_seconds
-        for name in stores:
-            store, usage = self._stores.get(name), self._usage[name]
-            saved += usage.items * store.seconds - usage.seconds if store else 0.0
-        costs = [store.seconds for name in stores if (store := self._stores.get(name))]
+        # What was read stands here with its store: by now training may have changed the weights that named it.
+        served = [
+            (found.store, found.usage) for cut, found in self._read.items() if cut > 0 and found.store is not None
+        ]
+        saved = sum(usage.items * store.seconds - usage.seconds for store, usage in served) - self._fill_seconds
+        costs = [store.seconds for store, _ in served]
         reasons = [reason for cut in deep if (reason := self._read[cut].why_not)]
         no_prefix = None if deep else "no block is frozen: there is nothing to keep"
         return {

@@ -118,7 +118,7 @@ class ShardWriter:
         if self.path is None:
             self._memory[self._written : self._written + len(rows)] = rows
         else:
-            self._write(rows.view(torch.uint8).numpy() if rows.dim() else rows.numpy())
+            self._write(rows.reshape(-1).view(torch.uint8).numpy())
         self._written += len(rows)
 
     def finish(self, seconds: float) -> Shard:
