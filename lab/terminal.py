@@ -208,11 +208,11 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
     if is_backbone(target):
         print(blocks_table(target))
         return
-    if is_source(target):
-        print(shown_source(target, overrides))
-        return
     names = shipped_names()
     known = {*names, *(name.rsplit("/", 1)[-1] for name in names)}  # `quickstart` is short for `studies/quickstart`
+    if target not in known and is_source(target):
+        print(shown_source(target, overrides))
+        return
     if target in known or target.endswith((".yaml", ".yml")) or Path(target).is_file():
         print(show_config(load(target, list(overrides))))
         return

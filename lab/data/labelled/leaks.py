@@ -74,7 +74,7 @@ def _cut_groups(items: Items, part: np.ndarray, config: LabelledConfig) -> dict[
     lowest, highest = np.full(len(names), len(PARTS)), np.full(len(names), -1)
     np.minimum.at(lowest, codes, part[inside])
     np.maximum.at(highest, codes, part[inside])
-    return {f"{group} {names[at]!r}": inside[codes == at] for at in np.flatnonzero(lowest < highest)}
+    return {f"{group} {str(names[at])!r}": inside[codes == at] for at in np.flatnonzero(lowest < highest)}
 
 
 def _listed(items: Items, clusters: list[np.ndarray], groups: dict[str, np.ndarray], part: np.ndarray) -> str:
