@@ -82,11 +82,11 @@ def new(
 
 @app.command()
 def show(
-    target: Annotated[str | None, typer.Argument(help="a config, a run, a packaged backbone or data set")] = None,
+    target: Annotated[str | None, typer.Argument(help="a config, a run, labelled data (folder, table), a backbone")] = None,
     overrides: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of config files")] = False,
 ) -> None:
-    """Show a config with its origins, a run, or a packaged part."""
+    """Show a config with its origins, a run, the check of labelled data, or a packaged part."""
     from lab.terminal import print_shown
 
     if schema:
@@ -96,7 +96,7 @@ def show(
 
         print(json.dumps(json_schema(), indent=2))
     elif target is None:
-        raise UserError("lab show: name a config, a run, or a packaged backbone or data set; or use --schema")
+        raise UserError("lab show: name a config, a run, labelled data, or a packaged backbone or data set; or use --schema")
     else:
         print_shown(target, overrides or [])
 
