@@ -82,7 +82,7 @@ def new(
 
 @app.command()
 def show(
-    target: Annotated[str | None, typer.Argument(help="a config, a run, labelled data (folder, table), a backbone")] = None,
+    target: Annotated[str | None, typer.Argument(help="a config, a run, labelled data, a backbone")] = None,
     overrides: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of config files")] = False,
 ) -> None:
@@ -96,7 +96,7 @@ def show(
 
         print(json.dumps(json_schema(), indent=2))
     elif target is None:
-        raise UserError("lab show: name a config, a run, labelled data, or a packaged backbone or data set; or use --schema")
+        raise UserError("lab show: name a config, a run, labelled data or a backbone; or use --schema")
     else:
         print_shown(target, overrides or [])
 
