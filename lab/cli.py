@@ -86,7 +86,7 @@ def show(
     overrides: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of config files")] = False,
 ) -> None:
-    """Show a config with its origins, a run, the check of labelled data, or a packaged part."""
+    """Show a config, a run, labelled data or a backbone."""
     from lab.terminal import print_shown
 
     if schema:
