@@ -25,7 +25,7 @@ from lab.report.sections import config_section, data_table, problems
 from lab.report.style import COLORS
 from lab.report.subject import Subject, subject_of
 from lab.report.teach import teach_section
-from lab.report.text import count, file_names, short
+from lab.report.text import count, file_names, short, typeset
 from lab.report.words import neighbor_tables
 from lab.runs.files import write_atomic
 
@@ -137,18 +137,23 @@ def _page(subject: Subject) -> Page:
     sources = map_sources(others)
     drawn = [*(finetune_maps(finetune.groups, finetune.choices) if finetune else []), *sources]
     maps = build_maps(drawn, settings.map, settings.words)
-    curves = learning_curves(rows)
+    drawn_rows = [row for row in rows if not finetune or row not in finetune.folded]
+    curves = learning_curves(drawn_rows)
     groups = run_figures(rows, curves)
     pngs = {
         figure.name: figure.png for figure in [*curves.values(), *(f for g in groups for f in [*g.figures, *g.more])]
     }
     pngs |= {pane.name: pane.png for pane in (maps.panes if maps else [])}
-    beside, picture = None, None
+    beside: Beside | None = None
+    picture: dict[str, Any] | None = None
     if finetune:
         pngs = {figure.name: figure.png for figure in finetune.figures} | pngs
-        beside = _beside(others)
-        board.answer = " ".join(finetune.answers)
-        board.certainty = [*finetune.certainty, *board.certainty]
+        board.answer = " ".join(map(str, finetune.answers))
+        board.certainty = [*finetune.certainty, *map(typeset, board.notes)]
+        if others:
+            own = scoreboard(others)
+            beside = _beside(own)
+            board.certainty += own.certainty
     if board.measured and not (finetune and finetune.main):
         picture = dot_picture(board.picture_title, board.measured, board.picture_caption)
         pngs = {"answer": dot_png(board.picture_title, board.measured), **pngs}
@@ -164,7 +169,7 @@ def _page(subject: Subject) -> Page:
         picture=picture,
         legend=[
             {"label": row.label, "color": i % len(COLORS)}
-            for i, row in enumerate(rows)
+            for i, row in enumerate(drawn_rows)
             if any(len(run.metrics) > 1 for run in row.runs)
         ],
         curves=list(curves.values()),
@@ -195,10 +200,9 @@ def _parts(finetune: FinetunePage | None, rows: Sequence[Row], others: Sequence[
     return {**parts, **rest}
 
 
-def _beside(others: Sequence[Row]) -> Beside | None:
-    """The answer of the rows that are not about fine-tuning."""
-    board = scoreboard(others) if others else None
-    if board is None or not board.measured:
+def _beside(board: Scoreboard) -> Beside | None:
+    """The answer of the rows that are not about fine-tuning; None where nothing of theirs was measured."""
+    if not board.measured:
         return None
     picture = dot_picture(board.picture_title, board.measured, board.picture_caption)
     return Beside("Word embeddings", board.answer, picture)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.report import finetune_sizes as sizes
 from lab.report.dots import Measured, dot_picture
 from lab.report.figures import PageFigure
-from lab.report.finetune_answer import Choice, answers, certainty, choose
+from lab.report.finetune_answer import Answer, Choice, answers, certainty, choose
 from lab.report.finetune_blocks import cache_table, frozen_tables, probe_figure
 from lab.report.finetune_checks import DataCheck, data_checks
 from lab.report.finetune_errors import Errors, errors_of
@@ -40,7 +40,7 @@ class Part:
 class FinetunePage:
     """Everything about fine-tuning. `main`: a depth figure for each task at its most labels; `more`: the others."""
 
-    answers: list[str]
+    answers: list[Answer]
     certainty: list[str]
     main: list[PageFigure]
     more: list[PageFigure]
@@ -63,6 +63,12 @@ class FinetunePage:
             found += part.errors.figures if part.errors else []
         return [figure for figure in found if figure]
 
+    @property
+    def folded(self) -> list[Row]:
+        """Rows of groups that are not shown at full length: a task's smaller numbers of labels."""
+        largest = [_largest(self.groups, group.task) for group in self.groups]
+        return [entry.row for group in self.groups if group not in largest for entry in group.entries]
+
     def has(self, name: str) -> bool:
         """Whether any part has this."""
         return any(getattr(part, name) for part in self.parts)
@@ -83,7 +89,7 @@ def finetune_page(rows: Sequence[Row]) -> FinetunePage | None:
     more = [figures[id(group)] for group in groups if group not in largest]
     shown = [(group, choice) for group, choice in zip(groups, choices, strict=True) if group in largest]
     return FinetunePage(
-        answers=[typeset(text) for text in answers(groups, choices)],
+        answers=answers(groups, choices),
         certainty=[typeset(text) for group, choice in shown for text in certainty(group, choice)],
         main=[figure for figure in main if figure],
         more=[figure for figure in more if figure],

@@ -12,7 +12,7 @@ from lab.report.comparison_text import seen_from
 from lab.report.measured_groups import training_share
 from lab.report.measured_rows import measure, results_of
 from lab.report.numbers import as_given, digits_for, plain, spoken, with_interval
-from lab.report.text import count, listing
+from lab.report.text import count, listing, typeset
 
 if TYPE_CHECKING:
     from lab.evaluation.resampled import FoldScores
@@ -128,6 +128,19 @@ def validation_value(run, group: Group) -> float | None:  # type: ignore[no-unty
     return float(chosen["value"].iloc[0]) if len(chosen) else None
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A task's answer: `place` names task and labels where there are several, `less` is on fewer labels."""
+
+    place: str
+    text: str
+    less: str = ""
+
+    def __str__(self) -> str:
+        """All of it in one line."""
+        return " ".join(part for part in (f"{self.place}:" if self.place else "", self.text, self.less) if part)
+
+
 def answer(group: Group, choice: Choice | None) -> str:
     """`Train the last 3 of 9 blocks: accuracy .954 [.94, .97]. Freezing everything: .850, worse. …`"""
     if choice is None:
@@ -137,9 +150,8 @@ def answer(group: Group, choice: Choice | None) -> str:
     first = f"{choice.entry.imperative}: {spoken(group.table.metric)} {number}."
     if not choice.settled:
         first = f"Not settled. Best so far is {choice.entry.infinitive}: {spoken(group.table.metric)} {number}."
-    place = f"{group.title}. " if group.title else ""
     others = [sentence_about(other, choice.entry, group) for other in anchors(group, choice.entry)]
-    return " ".join([place + first, *others])
+    return " ".join([first, *others])
 
 
 def anchors(group: Group, chosen: Entry) -> list[Entry]:
@@ -219,11 +231,12 @@ def certainty(group: Group, choice: Choice | None) -> list[str]:
         else f"{place} on validation data alone, and not settled: none is surely within {as_given(MARGIN)} of the best."
     )
     own = " The test numbers are shown once and were not used for the choice."
-    return [f"{how}{own}", re.sub(r"(?<![\d.])0\.(?=\d)", ".", " ".join(choice.reasons))]
+    why = re.sub(r"(?<![\d.])0\.(?=\d)", ".", " ".join(choice.reasons))
+    return [text for text in (f"{how}{own}", why, group.table.settle) if text]
 
 
-def answers(groups: Sequence[Group], choices: Sequence[Choice | None]) -> list[str]:
-    """A paragraph a task: the answer for its largest amount of labels, then the choice for each smaller one."""
+def answers(groups: Sequence[Group], choices: Sequence[Choice | None]) -> list[Answer]:
+    """One a task: the answer for its largest number of labels, then the choice for each smaller one."""
     tasks = list(dict.fromkeys(group.task for group in groups))
     found = []
     for task in tasks:
@@ -231,14 +244,14 @@ def answers(groups: Sequence[Group], choices: Sequence[Choice | None]) -> list[s
             ((group, choice) for group, choice in zip(groups, choices, strict=True) if group.task == task),
             key=lambda pair: -pair[0].size,
         )
-        text = answer(*here[0])
+        text = typeset(answer(*here[0]))
         fewer = [
             f"with {count(group.size, 'label')}, {choice.entry.infinitive.removeprefix('to ')} "
             f"({plain(group.mean(choice.entry), 3)}{'' if choice.settled else ', not settled'})"
             for group, choice in here[1:]
             if choice is not None
         ]
-        found.append(f"{text} {_upper('; '.join(fewer))}." if fewer else text)
+        found.append(Answer(here[0][0].title, text, f"{_upper('; '.join(fewer))}." if fewer else ""))
     return found
 
 

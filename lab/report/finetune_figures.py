@@ -6,7 +6,7 @@ Every figure is drawn twice, for a screen and for a phone, both as SVG that foll
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.report.figures import PageFigure
 from lab.report.finetune_answer import level_with_best
@@ -86,29 +86,38 @@ def _draw_depths(group: Group, entries: Sequence[Entry], chosen: Entry | None, w
     from matplotlib.figure import Figure
 
     narrow = width < 5
-    figure = Figure(figsize=(width, 5.3 if narrow else 5.0), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    for axis in (top, bottom):
+    near, far = _by_distance(group, entries)
+    figure = Figure(figsize=(width, 5.0 + 0.3 * narrow + 0.45 * bool(far)), layout="constrained")
+    heights = (3.2, 0.22 + 0.22 * len(far), 1) if far else (3.2, 1)
+    axes = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights))
+    for axis in axes:
         dress(axis)
         axis.grid(axis="y", color=GRID, lw=0.8)
     level = level_with_best(group)
     for place, entry in enumerate(entries):
         if entry in level and len(level) > 1:
-            top.axvspan(place - 0.5, place + 0.5, color=GRID, alpha=0.55, lw=0, zorder=0)
-        _draw_entry(top, place, group, entry)
-    _draw_line(top, group, entries)
-    _draw_controls(top, group, entries)
-    _draw_seconds(bottom, entries, narrow)
-    top.set_ylabel(drawable(spoken(group.table.metric)), fontsize=9)
-    bottom.set_xticks(range(len(entries)), [_tick(entry, narrow) for entry in entries], fontsize=8 if narrow else 8.5)
+            for axis in axes[:-1]:
+                axis.axvspan(place - 0.5, place + 0.5, color=GRID, alpha=0.55, lw=0, zorder=0)
+        _draw_entry(axes[0], place, group, entry)
+    _draw_line(axes[0], group, entries)
+    _draw_controls(axes[0], group, near)
+    if far:
+        _draw_far(axes[0], axes[1], group, far)
+    _draw_seconds(axes[-1], entries, narrow)
+    axes[0].set_ylabel(drawable(spoken(group.table.metric)), fontsize=9)
+    _name_depths(axes[-1], entries, chosen, narrow)
+    return figure
+
+
+def _name_depths(axis: Axes, entries: Sequence[Entry], chosen: Entry | None, narrow: bool) -> None:
+    axis.set_xticks(range(len(entries)), [_tick(entry, narrow) for entry in entries], fontsize=8 if narrow else 8.5)
     if narrow and len(entries) > 6:
-        bottom.tick_params(axis="x", rotation=90)
-    for entry, label in zip(entries, bottom.get_xticklabels(), strict=True):
+        axis.tick_params(axis="x", rotation=90)
+    for entry, label in zip(entries, axis.get_xticklabels(), strict=True):
         label.set_fontweight("bold" if chosen is entry else "normal")
     blocks = max(entry.blocks for entry in entries)
-    bottom.set_xlabel(f"blocks trained, of {blocks}" + ("; bold: the choice" if chosen in entries else ""), fontsize=9)
-    bottom.set_xlim(-0.6, len(entries) - 0.4)
-    return figure
+    axis.set_xlabel(f"blocks trained, of {blocks}" + ("; bold: the choice" if chosen in entries else ""), fontsize=9)
+    axis.set_xlim(-0.6, len(entries) - 0.4)
 
 
 def _draw_entry(axis: Axes, place: int, group: Group, entry: Entry) -> None:
@@ -144,33 +153,46 @@ def _controls(group: Group) -> list[Entry]:
     return sorted(telling, key=lambda entry: -group.mean(entry))[:_MOST_CONTROLS]
 
 
-def _draw_controls(axis: Axes, group: Group, entries: Sequence[Entry]) -> None:
-    """Dashed lines with their names; those far below are named at the foot, so that the rows keep their room."""
+def _by_distance(group: Group, entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Controls near the rows, and those so far below that on one axis with them the rows would lie flat."""
     shown = [number for entry in entries for number in (*group.bounds(entry), *group.line(entry).values.values())]
     low, high = min(shown), max(shown)
-    room = max(high - low, 0.02)
-    floor = low - 1.3 * room
-    lines: list[tuple[Entry, float]] = []
-    below: list[tuple[Entry, float]] = []
-    for entry in _controls(group):
-        value = group.mean(entry)
-        (lines if value >= floor else below).append((entry, value))
-    for entry, value in lines:
+    floor = low - 1.3 * max(high - low, 0.02)
+    controls = _controls(group)
+    return [e for e in controls if group.mean(e) >= floor], [e for e in controls if group.mean(e) < floor]
+
+
+def _draw_controls(axis: Axes, group: Group, controls: Sequence[Entry]) -> None:
+    """Dashed lines with their names."""
+    for entry in controls:
         color, dashes = CONTROL_STYLES.get(entry.kind, _BASELINE_STYLE)
-        axis.axhline(value, color=color, lw=1.3, ls=dashes, zorder=1)
-    bottom = min([low, *(value for _, value in lines)])
-    foot = 0.12 * len(below) * (high - bottom + 1e-9)
-    axis.set_ylim(bottom - 0.08 * (high - bottom) - foot - 1e-3, high + 0.08 * (high - bottom) + 1e-3)
-    _label_lines(axis, lines)
-    if below:
-        said = ", ".join(f"{entry.title} {plain(value, 3)}" for entry, value in below)
-        axis.text(0.01, 0.015, drawable(f"below: {said}", 70), transform=axis.transAxes, fontsize=8, color=MUTED)
+        axis.axhline(group.mean(entry), color=color, lw=1.3, ls=dashes, zorder=1)
+    _label_lines(axis, [(entry, group.mean(entry)) for entry in controls])
+
+
+def _draw_far(top: Axes, axis: Axes, group: Group, far: Sequence[Entry]) -> None:
+    """The controls far below, on a piece of the axis of their own; slanted marks say that it is broken."""
+    values = [group.mean(entry) for entry in far]
+    room = max(max(values) - min(values), 0.02)
+    axis.set_ylim(min(values) - 0.35 * room, max(values) + 0.75 * room)
+    axis.set_yticks([min(values), max(values)] if len(far) > 1 else values)
+    axis.set_yticklabels([plain(value, 2) for value in axis.get_yticks()])
+    axis.grid(False)
+    _draw_controls(axis, group, far)
+    marks: dict[str, Any] = {"marker": [(-1, -0.6), (1, 0.6)], "ms": 8, "ls": "none", "color": MUTED, "clip_on": False}
+    top.plot([0], [0], transform=top.transAxes, **marks)
+    axis.plot([0], [1], transform=axis.transAxes, **marks)
+    top.spines["bottom"].set_visible(False)
+    top.tick_params(axis="x", length=0)
 
 
 def _label_lines(axis: Axes, lines: Sequence[tuple[Entry, float]]) -> None:
     """The names of the dashed lines at their right end, just above them and clear of each other."""
     low, high = axis.get_ylim()
-    step = 0.052 * (high - low)
+    figure = axis.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    step = 13 * figure.dpi / 100 * (high - low) / axis.bbox.height
     taken: list[float] = []
     for entry, value in sorted(lines, key=lambda pair: pair[1]):
         y = max([value, *(other + step for other in taken)])

@@ -34,6 +34,9 @@ def finetune_maps(groups: Sequence[Group], choices: Sequence[Choice | None]) -> 
     first = next((entry for entry in [chosen, *depths] if entry and BEFORE in entry.run.embedding_names), None)
     if first:
         found.append(_source(first, BEFORE, "before training", _probe(group, first.blocks)))
+    elif depths and not depths[0].trained and AFTER in depths[0].run.embedding_names:  # a head alone changes nothing
+        found.append(_source(depths[0], AFTER, "before training", _probe(group, depths[0].blocks)))
+    after = [entry for entry in after if AFTER in entry.run.embedding_names]
     for own in after[:1] if len({id(entry) for entry in after}) == 1 else after:
         line = group.line(own)
         note = f"Accuracy of the run on test items {plain(line.values.get(own.run.seed, line.value or 0), 3)}. "

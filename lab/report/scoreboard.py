@@ -27,7 +27,7 @@ RULE = "Bold marks the best row and every row that cannot be told from it."
 
 @dataclass
 class Scoreboard:
-    """What the template shows of the comparison, and the rows of the picture."""
+    """What the template shows of the comparison, and the rows of the picture; `notes`: what is in no table, and why."""
 
     answer: str
     certainty: list[str]
@@ -37,6 +37,7 @@ class Scoreboard:
     measured: list[Measured] = field(default_factory=list)
     picture_title: str = ""
     picture_caption: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 def scoreboard(rows: Sequence[Row], parts: Mapping[str, Sequence[Row]] | None = None) -> Scoreboard:
@@ -54,6 +55,7 @@ def scoreboard(rows: Sequence[Row], parts: Mapping[str, Sequence[Row]] | None = 
         rule=RULE if any(table.pairs for table in tables) else "",
         tables=[_table(table) for table in tables],
         other=_other(rows, {(t.evaluation, t.metric, t.split) for t in tables}),
+        notes=comparison.notes,
     )
     if comparison.tables:
         first = max(comparison.tables, key=lambda table: len(table.ranked))
