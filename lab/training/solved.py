@@ -34,8 +34,9 @@ def solve_head(
 ) -> dict[str, float]:
     """Put the linear head that solves the task on frozen features into the classifier; returns its losses.
 
-    `solver`: `lbfgs` (logistic regression) or `closed_form` (ridge); by default the plan's. With fixed augmented
-    views all of them are learned from.
+    `solver`: `lbfgs` (logistic regression) or `closed_form` (ridge); by default the plan's. The penalty counts times
+    the number of features, which gives scores of like size whatever their number. With fixed augmented views all of
+    them are learned from.
     """
     from lab.training.probes import logistic_regression, ridge
 
@@ -44,7 +45,7 @@ def solve_head(
     labels = np.tile(selection.labels[selection.train], len(views))
     head: Any = classifier.head
     solve = ridge if (solver or plan.solver) == "closed_form" else logistic_regression
-    solved = solve(features, labels, head.out_features, penalty=train.penalty)
+    solved = solve(features, labels, head.out_features, penalty=train.penalty * features.shape[1])
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(solved.weight))
         head.bias.copy_(torch.from_numpy(solved.bias))
