@@ -47,7 +47,8 @@ def plan(config: PretrainedConfig) -> DataFacts:
     tests = [*(test.fingerprint for test in similarities), *(test.fingerprint for test in analogies)]
     source = config.vectors.source
     if is_text_backbone(source):
-        found, description = locate_backbone(source, "transformers").fingerprint, f"the pretrained token table of {source}"
+        found = locate_backbone(source, "transformers").fingerprint
+        description = f"the pretrained token table of {source}"
     else:
         files = [Path(name).expanduser() for name in (source, config.vectors.ids) if name]
         for file in files:
