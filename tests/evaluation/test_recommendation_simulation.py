@@ -41,4 +41,4 @@ def test_with_enough_data_the_right_one_is_recommended():
 @pytest.mark.parametrize("items", ITEMS)
 @pytest.mark.parametrize("name", SCENES)
 def test_false_recommendations_stay_at_alpha_everywhere(name, items, seeds):
-    assert false_recommendations(SCENES[name], seeds, items, 400)["lab"] <= most(400)
+    assert false_recommendations(SCENES[name], seeds, items, 200)["lab"] <= most(200)
