@@ -176,6 +176,52 @@ def embed(
 
 
 @app.command()
+def advise(
+    target: Annotated[str, typer.Argument(help="labelled data (folder, csv, packaged name), or a study that has run")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="settings of data, backbone or train, e.g. backbone.name=minilm-l6")
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", help="text column of a table")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="label column of a table")] = None,
+    minutes: Annotated[float, typer.Option("--minutes", help="how long it may take")] = 15.0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at once")] = 1,
+    without_training: Annotated[
+        bool, typer.Option("--without-training", help="only say what each block's features promise")
+    ] = False,
+    scores: Annotated[str, typer.Option("--scores", help="with --without-training: more of them, leep,nce")] = "",
+    unlabelled: Annotated[
+        str | None, typer.Option("--unlabelled", help="items without labels: which of them to label next")
+    ] = None,
+) -> None:
+    """Say how deep to fine-tune on your labels, and how to do it."""
+    from lab.terminal_advise import print_advice
+
+    print_advice(
+        target,
+        overrides or [],
+        text=text,
+        label=label,
+        minutes=minutes,
+        jobs=jobs,
+        without_training=without_training,
+        scores=scores,
+        unlabelled=unlabelled,
+    )
+
+
+@app.command()
+def predict(
+    run: Annotated[str, typer.Argument(help="a run of a classifier, e.g. an id or last")],
+    data: Annotated[str, typer.Argument(help="new items: a folder of images, csv, or a text file of one a line")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the csv to write")],
+) -> None:
+    """Label new items with a run's classifier."""
+    from lab.terminal_advise import print_predictions
+
+    print_predictions(run, data, output)
+
+
+@app.command()
 def export(
     source: Annotated[str, typer.Argument(help="a run, a vector file or a text backbone")],
     to: Annotated[str, typer.Option("--to", help="word2vec, word2vec-binary, glove, npz, parquet or gensim")],

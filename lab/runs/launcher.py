@@ -38,6 +38,7 @@ def run(
     rerun: bool = False,
     quiet: bool = False,
     on_event: OnEvent | None = None,
+    display: Progress | None = None,
 ) -> Run | StudyRecord:
     """Do what a config says, except what is done already: one run, or every run of a study.
 
@@ -45,7 +46,7 @@ def run(
     `overrides`: `key.path=value`, as on the command line. `jobs`: runs at once; with more than one, each has a process
     of its own. `dry_run`: print the runs and what they cost, and do nothing. `rerun`: do finished runs again.
     `quiet`: print nothing. `on_event`: called with every event of every run, a small dict with `run`, its id, and
-    `event` (see `lab.runs.writer`).
+    `event` (see `lab.runs.writer`). `display`: what shows the progress, else the one that fits the terminal.
 
     Returns the `Run`, or a study's `StudyRecord` (for `dry_run` always a `StudyRecord`, which is not saved).
 
@@ -66,8 +67,8 @@ def run(
         return record
     if schedule.open:
         home.make_home()
-    with closing(progress(quiet)) as display:
-        launch = _Launch(schedule, record if plan.is_study else None, display, rerun, on_event)
+    with closing(display or progress(quiet)) as shown:
+        launch = _Launch(schedule, record if plan.is_study else None, shown, rerun, on_event)
         launch.go(jobs)
     if schedule.open:
         line = _how_to_go_on(schedule, plan, config, overrides, jobs)

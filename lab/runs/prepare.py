@@ -48,9 +48,10 @@ def untuned(rows: Sequence[PlannedRow], recipes: Mapping[str, Recipe]) -> list[s
         mine = [row.cells[0] for row in rows if row.cells[0].experiment == name and not row.cells[0].control]
         pairs: dict[str, list[str]] = {}
         for key, tuned in recipe.tune.items():
-            values = {json.dumps(value_at(cell.values, key.split("."))) for cell in mine}
-            shared = {json.dumps(value_at(cell.values, tuned.split("."))) for cell in mine if tuned not in cell.choices}
-            if len(values) > 1 and len(shared) == 1 and not any(tuned in cell.row for cell in mine):
+            lacking = [cell for cell in mine if tuned not in cell.choices and tuned not in cell.row]
+            values = {json.dumps(value_at(cell.values, key.split("."))) for cell in lacking}
+            shared = {json.dumps(value_at(cell.values, tuned.split("."))) for cell in lacking}
+            if len(values) > 1 and len(shared) == 1:
                 pairs.setdefault(tuned, []).append(key)
         for tuned, keys in pairs.items():
             short = tuned.rsplit(".", 1)[-1].replace("_", " ")
@@ -66,6 +67,8 @@ def at_edges(rows: Sequence[PlannedRow]) -> list[str]:
     found = []
     for row in rows:
         record = row.records[0]
+        if record.control:
+            continue
         for key in record.at_edge:
             short = key.rsplit(".", 1)[-1].replace("_", " ")
             found.append(f"{row.label}: chose {short} {record.chosen[key]:g}, the end of what was tried")

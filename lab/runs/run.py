@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lab.embeddings.space import EmbeddingSpace
-    from lab.experiment import Encoder
+    from lab.experiment import Encoder, Predictor
 
 
 @dataclass(frozen=True)
@@ -222,6 +222,17 @@ class Run:
         if self.status != "finished":
             raise UserError(f"run {self.id} is {self.status}; it can embed new items once it is finished")
         return recipe.load_encoder(self)
+
+    def classifier(self) -> Predictor:
+        """What classifies new items as this run did. Raises `UserError` where its experiment has no such thing."""
+        from lab.config.experiments import load_recipe
+
+        recipe = load_recipe(self.experiment)
+        if recipe.load_classifier is None:
+            raise UserError(f"run {self.id}: {self.experiment} is no classifier; a run of finetune or baseline is")
+        if self.status != "finished":
+            raise UserError(f"run {self.id} is {self.status}; it can classify new items once it is finished")
+        return recipe.load_classifier(self)
 
     # --- whether it still stands
 

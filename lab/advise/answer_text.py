@@ -1,0 +1,73 @@
+"""The answer of `lab advise` in words: short, the recommendation first, what was not used for it last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.report.numbers import plain, with_interval
+from lab.runs.progress import duration
+
+if TYPE_CHECKING:
+    from lab.advise.answer import Advice, Strategy
+
+_CLOSE = 0.01
+
+
+def sentences(advice: Advice) -> list[str]:
+    """The answer, line by line: what to do, why, the table, the controls, and the test score."""
+    return [answer(advice), *_reasons(advice), "", *_table(advice), "", *_controls(advice), *_test(advice)]
+
+
+def answer(advice: Advice) -> str:
+    """`Use: trains the last 2 of 9 blocks: accuracy .931 [.91, .95] over 10 folds.`"""
+    pick = advice.pick
+    where = f"out of fold, {advice.over}" if advice.folds else f"on validation items, {advice.over}"
+    shown = f"{advice.metric} {with_interval(pick.value, pick.low, pick.high)} {where}"
+    if not advice.recommendation.settled:
+        return f"Not settled. Best so far: {spoken(pick)} ({shown})."
+    return f"Use: {spoken(pick)} ({shown})."
+
+
+def spoken(strategy: Strategy) -> str:
+    """The strategy with what it chose: `trains the last 2 of 9 blocks, learning rate 0.003`."""
+    chosen = [f"{key.rsplit('.', 1)[-1].replace('_', ' ')} {value:g}" for key, value in strategy.chosen.items()]
+    return ", ".join([strategy.label, *chosen])
+
+
+def _reasons(advice: Advice) -> list[str]:
+    """Why, in whole sentences; the first of a settled recommendation only repeats the answer's name."""
+    return [f"{reason[:1].upper()}{reason[1:]}." for reason in advice.recommendation.reasons]
+
+
+def _table(advice: Advice) -> list[str]:
+    from lab.terminal import columns
+
+    standings = {standing.label: standing for standing in advice.recommendation.standings}
+    rows = []
+    for strategy in advice.strategies:
+        standing = standings[strategy.label]
+        mark = "→" if strategy.label == advice.pick.label else " "
+        loses = f"{standing.upper:.3f}" if standing.upper > 0 else "nothing"
+        value = with_interval(strategy.value, strategy.low, strategy.high)
+        rows.append((f"{mark} {spoken(strategy)}", value, loses, duration(strategy.seconds)))
+    return columns(rows, ("  strategy", f"{advice.metric} (95 %)", "loses at most", "one training")).splitlines()
+
+
+def _controls(advice: Advice) -> list[str]:
+    """What simple methods reach; said loudly where they reach as much."""
+    if not advice.controls:
+        return []
+    listed = ", ".join(f"{label} {plain(value, 2)}" for label, value in advice.controls.items())
+    lines = [f"For comparison, on the same data: {listed}."]
+    label, value = max(advice.controls.items(), key=lambda item: item[1])
+    if value >= advice.pick.value - _CLOSE:
+        lines.append(f"{label} does as well: such data need no fine-tuned network.")
+    return lines
+
+
+def _test(advice: Advice) -> list[str]:
+    row = advice.test
+    if row is None or row.value is None:
+        return []
+    shown = with_interval(row.value, row.low, row.high)
+    return [f"On {advice.test_n:,} test items, which were not used for the choice: {advice.metric} {shown}."]
