@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lab.advise.asked import Request, look
@@ -114,13 +115,76 @@ def _open(settings: dict[str, Any]) -> tuple[Task, PrefixCache, np.ndarray]:
 
 
 def _table(blocks: Sequence[BlockScores]) -> list[str]:
+    from lab.terminal import columns
 
+    rows = []
+    for block in blocks:
+        found = block.scores
+        shares = (f"{found.linear:.3f}", f"{found.knn:.3f}")
+        rows.append((block.number, block.name, f"{found.logme:.3f}", f"{found.h_score:.3f}", *shares))
+    return columns(rows, ("block", "name", *NAMES.values())).splitlines()
+
+
+def _best(blocks: Sequence[BlockScores]) -> list[str]:
+    """Where the labels are easiest to read off."""
+    best, last = max(blocks, key=lambda block: block.scores.linear), blocks[-1]
+    lines = [f"Easiest to tell apart after block {best.number} ({best.name}): linear probe {best.scores.linear:.3f}."]
+    if best.number < last.number and best.scores.linear > last.scores.linear + 0.01:
+        above = last.number - best.number
+        what = "The block above it loses" if above == 1 else f"The {above} blocks above it lose"
+        lines.append(f"{what} what this task needs and may be worth training.")
+    return ["", *lines]
+
+
+def _pretrained(
+    cache: PrefixCache, index: np.ndarray, labels: np.ndarray, names: Sequence[str]
+) -> list[tuple[str, float]]:
+    if not names:
+        return []
+    import numpy as np
+    from scipy.special import softmax
+
+    from lab.evaluation.transferability import leep, nce
+
+    weight, bias = _pretrained_classifier(cache)
+    chances = softmax(cache.pooled(None, index).astype(np.float64) @ weight.T + bias, axis=1)
+    values = {"leep": lambda: leep(chances, labels), "nce": lambda: nce(chances.argmax(axis=1), labels)}
+    return [(name, values[name]()) for name in names]
+
+
+def _pretrained_classifier(cache: PrefixCache) -> tuple[np.ndarray, np.ndarray]:
+    """Weight (classes, d) and bias (classes,) that the backbone's own features were classified with in pretraining."""
+    import numpy as np
+
+    from lab.data.backbones import locate_backbone
+    from lab.models.weight_files import read_tensors
+
+    name, width = cache.backbone.name, cache.backbone.feature_dim
+    file = locate_backbone(name).weights
+    tensors = list(read_tensors(file, name).values()) if file else []
+    fitting = [
+        (weight, bias)
+        for weight, bias in pairwise(tensors)
+        if weight.ndim == 2 and weight.shape[1] == width and bias.shape == weight.shape[:1]
+    ]
+    if not fitting:
+        raise UserError(
+            f"{name} comes without the classifier of its pretraining, which LEEP and NCE need; leave out --scores"
+        )
+    weight, bias = fitting[-1]
+    return np.asarray(weight), np.asarray(bias)
+
+
+def _agreements(study: StudyRecord, blocks: Sequence[BlockScores]) -> list[str]:
+    """How well each score of the last frozen block predicted the validation ranking of the study's rows."""
+    from lab.evaluation.transferability import ranking_agreements
+
+    known = {block.number: block.scores.to_dict() for block in blocks}
     rows = [found for row in study.rows() if not row.control and (found := _frozen(row)) and found[0] in known]
     if len(rows) < 3:
         return ["Fewer than three rows of the study freeze a block, so there is no ranking that could be predicted."]
-    measured = [value for _, value in rows]
     scores = {name: [known[frozen][name] for frozen, _ in rows] for name in NAMES}
-    agreements = ranking_agreements(scores, measured)
+    agreements = ranking_agreements(scores, [value for _, value in rows])
     lines = [
         f"How well each score of the last frozen block ranked the {len(rows)} rows of {study.name} that freeze one "
         "(Kendall's tau against validation accuracy; 1: the same ranking, 0: chance):"
