@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from lab import __version__
 from lab.config.base import ExperimentConfig
 from lab.data.labelled.config import LabelledConfig
 from lab.errors import UserError
@@ -54,20 +57,29 @@ def plan(config: FinetuneConfig) -> DataFacts:
     from lab.data.backbones import locate_backbone
 
     location = locate_backbone(config.backbone.name)
-    facts = describe_task(
-        config.data, getattr(location, "kind", "text" if location.library == "transformers" else "image"), config.seed
-    )
+    facts = describe_task(config.data, location.kind, config.seed)
     strategy_of(config)
     return replace(facts, inputs={"weights": location.fingerprint})
 
 
 def block_names(config: FinetuneConfig) -> tuple[str, ...]:
-    """The names of the backbone's blocks, in order, without its weights."""
+    """The names of the backbone's blocks, in order, without its weights; noted, as to ask its library takes seconds."""
+    from lab.cache import cached_folder
     from lab.data.backbones import locate_backbone
-    from lab.models.block_facts import block_names_of
+    from lab.data.fingerprint import digest
 
     wanted = config.backbone
-    return block_names_of(locate_backbone(wanted.name), image_size=wanted.image_size, blocks=wanted.blocks)
+    location = locate_backbone(wanted.name)
+    library = f"{location.library} {version(location.library)}"
+    key = digest(location.fingerprint, library, str(wanted.image_size), json.dumps(wanted.blocks), __version__)
+
+    def ask(folder: Path) -> None:
+        from lab.models.block_facts import block_names_of
+
+        names = block_names_of(location, image_size=wanted.image_size, blocks=wanted.blocks)
+        (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
+
+    return tuple(json.loads((cached_folder("blocks", key, ask) / "names.json").read_text(encoding="utf-8")))
 
 
 def strategy_of(config: FinetuneConfig) -> Plan:
@@ -296,8 +308,7 @@ def controls(config: FinetuneConfig) -> list[tuple[str, dict[str, Any]]]:
     from lab.data.backbones import locate_backbone
 
     try:
-        location = locate_backbone(config.backbone.name)
-        kind = getattr(location, "kind", "text" if location.library == "transformers" else "image")
+        kind = locate_backbone(config.backbone.name).kind
     except UserError:  # which the plan stage will say
         return []
     same = {"seed": config.seed, "data": config.data.model_dump(mode="json")}

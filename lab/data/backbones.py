@@ -29,6 +29,23 @@ class BackboneLocation:
     library: Library = "transformers"
     weights: str | None = None
 
+    @property
+    def kind(self) -> Literal["image", "text"]:
+        """What the network reads, as its config says; of one on the hub that is not here yet: texts."""
+        if self.library != "transformers":
+            return "image"
+        file: Path | str | None = Path(self.source) / "config.json"
+        if not self.local:
+            from huggingface_hub import try_to_load_from_cache
+
+            found = try_to_load_from_cache(self.source, "config.json")
+            file = found if isinstance(found, str) else None
+        try:
+            config = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+        except (OSError, ValueError):
+            config = {}
+        return "image" if "image_size" in config or "num_channels" in config else "text"
+
 
 def locate_backbone(name: str, library: Library | None = None) -> BackboneLocation:
     """Find a backbone without loading it; with `library`, only one that comes from there.
