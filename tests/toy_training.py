@@ -136,8 +136,8 @@ class ToyCache:
     def activations(self, cut: int) -> ToyActivations:
         return ToyActivations(self, cut)
 
-    def pooled(self, block: int | None = None) -> np.ndarray:
-        x, mask = self.raw(np.arange(ITEMS), 0)
+    def pooled(self, block: int | None = None, index: np.ndarray | None = None) -> np.ndarray:
+        x, mask = self.raw(np.arange(ITEMS) if index is None else index, 0)
         with torch.no_grad():
             x = self.frozen.run_blocks(x, mask, stop=None if block is None else block + 1)
             return self.frozen.pool(x, mask, block).numpy()

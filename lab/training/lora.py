@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lab.training.classifier import Classifier
     from lab.training.strategies import Plan
 
+_HANDS_WEIGHTS_OVER = ("MultiheadAttention", "ShiftedWindowAttention", "ShiftedWindowAttentionV2")
+
 
 def add_adapters(classifier: Classifier, plan: Plan, seed: int) -> None:
     """Put `W + (alpha / rank) B A` in the place of every linear map and ungrouped convolution of the open blocks.
@@ -40,9 +42,10 @@ def add_adapters(classifier: Classifier, plan: Plan, seed: int) -> None:
 def adaptable(block: nn.Module) -> list[str]:
     """Names, within a block, of the layers that an adapter can follow: called as modules, not grouped.
 
-    The inside of `nn.MultiheadAttention` is left out: it hands its weights to one function and calls no layer.
+    The inside of torch's and torchvision's attention is left out: it hands its weights to one function and calls no
+    layer.
     """
-    closed = tuple(name for name, module in block.named_modules() if isinstance(module, nn.MultiheadAttention))
+    closed = [name for name, module in block.named_modules() if type(module).__name__ in _HANDS_WEIGHTS_OVER]
     return [
         name
         for name, module in block.named_modules()

@@ -21,7 +21,7 @@ def end_features(classifier: Classifier, plan: Plan, cache: Any, index: np.ndarr
     Pooled features of the last block; for a scalar mix those of all blocks side by side.
     """
     if plan.kind == "scalar_mix":
-        return torch.cat([torch.as_tensor(cache.pooled(block)[index]).float() for block in plan.pooled()], dim=1)
+        return torch.cat([torch.as_tensor(cache.pooled(block, index)).float() for block in plan.pooled()], dim=1)
     activations = cache.activations(len(plan.blocks))
     lengths = None if activations.cached else activations.lengths[index]
     order = evaluation_batches(index, 64, lengths)
