@@ -138,12 +138,15 @@ class Loop:
         self.optimisation = Optimisation(classifier, plan, train, plan.epochs * steps)
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._at: dict[int, Any] = {}
+        self._opened: tuple[int, ...] | None = None
 
     def epoch(self, progress: Progress) -> None:
         """Train one epoch and note its losses in `progress` and in the run."""
         epoch = progress.epoch
-        set_trainable(self.classifier, self.plan, epoch)
-        set_modes(self.classifier, self.plan, epoch)
+        if self.plan.open_blocks(epoch) != self._opened:
+            self._opened = self.plan.open_blocks(epoch)
+            set_trainable(self.classifier, self.plan, epoch)
+            set_modes(self.classifier, self.plan, epoch)
         begun = time.perf_counter()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.run.stream_seed(f"dropout/{epoch}"))
