@@ -29,9 +29,9 @@ def similarity_transforms(scales: Sequence[float], angles: Sequence[float], shif
     return found
 
 
-def grid(side: int, margin: int) -> tuple[np.ndarray, np.ndarray]:
+def grid(side: int, margin: int, step: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates (x, y) of the middle of a picture from its centre, in parts of the side, `(m,) float32` each."""
-    line = (np.arange(margin, side - margin, dtype=np.float32) - (side - 1) / 2) / side
+    line = (np.arange(margin, side - margin, step, dtype=np.float32) - (side - 1) / 2) / side
     y, x = np.meshgrid(line, line, indexing="ij")
     return x.ravel(), y.ravel()
 
@@ -86,33 +86,47 @@ def _pixels(parts: np.ndarray, side: int) -> np.ndarray:
     return np.clip(parts * side + (side - 1) / 2, 0, side - 1.001)
 
 
-def refine(moved: np.ndarray, still: np.ndarray, start: np.ndarray, margin: int, steps: int = 8) -> np.ndarray:
+def refine(
+    moved: np.ndarray, still: np.ndarray, start: np.ndarray, margin: int, enough: float, steps: int = 8
+) -> np.ndarray:
     """The correlation of each `moved[k]`, moved onto `still[k]` by the best affine map near `start[k]`, with it.
 
-    Gauss–Newton on the six numbers of the map (Lucas and Kanade 1981). `moved`, `still`: `(p, side, side) float32`,
-    `start`: `(p, 6)`. Returns the best of all steps, `(p,) float32`.
+    Gauss–Newton on the six numbers of the map (Lucas and Kanade 1981), over every second pixel. `moved`, `still`:
+    `(p, side, side) float32`, `start`: `(p, 6)`. Returns the best of all steps, `(p,) float32`; a pair that has
+    reached `enough` is not brought nearer.
     """
     side = moved.shape[1]
-    x, y = grid(side, margin)
-    middle = slice(margin, side - margin)
+    x, y = grid(side, margin, step=2)
+    basis = np.stack([x, y, np.ones_like(x)], axis=-1)
+    middle = slice(margin, side - margin, 2)
     target = unit(still[:, middle, middle].reshape(len(still), -1))
     slope_y, slope_x = np.gradient(moved, axis=(1, 2))
     layers = np.stack([moved, slope_x * side, slope_y * side], axis=-1).reshape(len(moved), -1, 3).astype(np.float32)
-    map_ = start.astype(np.float32).copy()
+    maps = start.astype(np.float32).copy()
     best = np.full(len(moved), -1.0, dtype=np.float32)
-    basis = np.stack([x, y, np.ones_like(x)], axis=-1)
+    active = np.arange(len(moved))
     for _ in range(steps):
-        sampled = _sample(layers, map_, x, y, side)
+        sampled = _sample(layers[active], maps[active], x, y, side)
         level = sampled[..., 0] - sampled[..., 0].mean(axis=1, keepdims=True)
         length = np.maximum(np.linalg.norm(level, axis=1, keepdims=True), 1e-6)
-        best = np.maximum(best, np.einsum("pd,pd->p", level / length, target))
-        slopes = sampled[..., 1:] / length[..., None]
-        jacobian = (slopes[..., :, None] * basis[None, :, None, :]).reshape(len(moved), len(x), 6)
-        jacobian -= jacobian.mean(axis=1, keepdims=True)
-        hessian = np.einsum("pmi,pmj->pij", jacobian, jacobian) + 1e-4 * np.eye(6, dtype=np.float32)
-        slope = np.einsum("pmi,pm->pi", jacobian, target - level / length)
-        map_ += np.clip(np.linalg.solve(hessian, slope[..., None])[..., 0], -0.1, 0.1)
+        missing = target[active] - level / length
+        best[active] = np.maximum(best[active], 1 - (missing**2).sum(axis=1) / 2)
+        going = best[active] < enough
+        active = active[going]
+        if not len(active):
+            break
+        maps[active] += _step(sampled[going, :, 1:] / length[going, None], missing[going], basis)
     return best
+
+
+def _step(slopes: np.ndarray, missing: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """The change of the map that best makes up for what is missing, `(p, 6) float32`, at most a tenth of the side."""
+    jacobian = (slopes[..., :, None] * basis[None, :, None, :]).reshape(*missing.shape, 6)
+    jacobian -= jacobian.mean(axis=1, keepdims=True)
+    turned = jacobian.transpose(0, 2, 1)
+    hessian = turned @ jacobian + 1e-4 * np.eye(6, dtype=np.float32)
+    change = np.linalg.solve(hessian, turned @ missing[..., None])[..., 0]
+    return np.clip(change, -0.1, 0.1)
 
 
 def _sample(layers: np.ndarray, maps: np.ndarray, x: np.ndarray, y: np.ndarray, side: int) -> np.ndarray:

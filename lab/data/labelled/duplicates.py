@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lab.data.labelled.items import Items
 
 # Raised whenever other pairs would be found.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Duplicates:
     """Copies among n items.
 
     `cluster`: `(n,) int64`, the same number for items that are copies of each other, directly or by way of others.
-    `pairs`: `(p, 2) int64`, the pairs that were found, the smaller position first. `exact`: `(p,) bool`, the same bytes
+    `pairs`: `(p, 2) int64`, pairs that link them, the smaller position first. `exact`: `(p,) bool`, the same bytes
     (or text) rather than nearly.
     """
 

@@ -117,7 +117,10 @@ class FileImages:
         """As `ImageSource.grey`."""
         if size == SMALL and self._small is not None:
             return self._small[indices]
-        return np.stack([squeeze(self._open(int(index), size), size) for index in indices])
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(workers()) as pool:
+            return np.stack(list(pool.map(lambda index: squeeze(self._open(int(index), size), size), indices)))
 
     def _open(self, index: int, size: int | None) -> Image.Image:
         file = self.files[index]

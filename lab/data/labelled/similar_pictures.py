@@ -26,7 +26,7 @@ _FLAT = 4.0  # standard deviation of grey levels below which there is nothing to
 RATIO, RATIO_OF_TINY = 0.17, 0.1
 SIEVE = 0.85  # correlation of aligned small copies from which large pictures are looked at
 CORRELATION = 0.94  # measured: different pictures of eurosat at most .914, of flowers5 .887; copies .96 to 1
-_BLOCK = 2048
+_BLOCK, _BATCH = 2048, 512
 
 
 _Transforms = list[Transform]
@@ -40,7 +40,7 @@ class _Found:
 
 
 def similar_pictures(images: ImageSource) -> np.ndarray:
-    """Pairs of positions of near-duplicates, `(p, 2) int64`."""
+    """Pairs of positions of near-duplicates, `(p, 2) int64`; of many copies of one picture, pairs that link them."""
     n = len(images)
     small = images.grey(np.arange(n), SMALL).astype(np.float32)
     rich = np.flatnonzero(small.std(axis=(1, 2)) >= _FLAT)
@@ -59,10 +59,28 @@ def similar_pictures(images: ImageSource) -> np.ndarray:
         bound = np.where(images.sides[rich][found.pairs[little, 0]] >= _TINY, RATIO, RATIO_OF_TINY)
         sure[little] = 1 - likeness[little] < bound**2 * (1 - far + 1e-6)
     maybe = np.flatnonzero((likeness >= SIEVE) & both_large)
-    if len(maybe):
-        start = np.array(transforms)[which[maybe]]
-        sure[maybe] = _verified(images, rich, found.pairs[maybe], found.mirrored[maybe], start) >= CORRELATION
+    start = np.array(transforms)[which]
+    maybe = maybe[np.argsort(-likeness[maybe], kind="stable")]
+    for begin in range(0, len(maybe), _BATCH):
+        # Of many copies of one picture, pairs that link them are enough.
+        batch = _unlinked(len(rich), found.pairs, sure, maybe[begin : begin + _BATCH])
+        if len(batch):
+            seen = _verified(images, rich, found.pairs[batch], found.mirrored[batch], start[batch])
+            sure[batch] = seen >= CORRELATION
     return np.unique(np.sort(rich[found.pairs[sure]], axis=1), axis=0)
+
+
+def _unlinked(n: int, pairs: np.ndarray, sure: np.ndarray, batch: np.ndarray) -> np.ndarray:
+    """Those pairs of a batch that the sure ones do not link already, each way round only once."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    known = pairs[sure]
+    links = coo_matrix((np.ones(len(known)), (known[:, 0], known[:, 1])), shape=(n, n))
+    cluster = connected_components(links, directed=False)[1]
+    batch = batch[cluster[pairs[batch, 0]] != cluster[pairs[batch, 1]]]
+    _, first = np.unique(np.sort(pairs[batch], axis=1), axis=0, return_index=True)
+    return batch[np.sort(first)]
 
 
 def _transforms(sides: np.ndarray) -> _Transforms:
@@ -136,10 +154,5 @@ def _verified(
     grey = images.grey(rich[used], _SIDE).astype(np.float32)
     # Details only: a slope of light or one long edge is alike in pictures of different things.
     grey = gaussian_filter(grey, (0, 0.8, 0.8)) - gaussian_filter(grey, (0, 5, 5))
-    likeness = np.empty(len(pairs), dtype=np.float32)
-    for begin in range(0, len(pairs), 256):
-        rows = slice(begin, begin + 256)
-        still = grey[at[rows, 1]]
-        still = np.where(mirrored[rows, None, None], still[:, :, ::-1], still)
-        likeness[rows] = refine(grey[at[rows, 0]], still, start[rows], margin=8)
-    return likeness
+    still = np.where(mirrored[:, None, None], grey[at[:, 1], :, ::-1], grey[at[:, 1]])
+    return refine(grey[at[:, 0]], still, start, margin=8, enough=CORRELATION)
