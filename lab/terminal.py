@@ -56,8 +56,8 @@ def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
         print(f"\n{_results_table(outcome)}\n")
         print(f"Run {outcome.id}: {os.path.relpath(outcome.path)}")
         print("Next:")
-        for verb in ("show", "report"):
-            print(f"  {command(verb, outcome.id)}")
+        for words in _after_run(outcome):
+            print(f"  {command(*words)}")
         return
     from lab.report.comparison import compare
 
@@ -70,6 +70,14 @@ def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
     print("\nNext:")
     for words in _next_commands(outcome, comparison):
         print(f"  {command(*words)}")
+
+
+def _after_run(run: Run) -> list[tuple[str, ...]]:
+    from lab.config import load_recipe
+
+    classifies = load_recipe(run.experiment).load_classifier is not None
+    more = [("predict", run.id, "NEW_DATA", "-o", "out.csv")] if classifies else []
+    return [("show", run.id), ("report", run.id), *more]
 
 
 def _next_commands(study: StudyRecord, comparison: Comparison) -> list[tuple[str, ...]]:
@@ -88,7 +96,7 @@ def _next_commands(study: StudyRecord, comparison: Comparison) -> list[tuple[str
 def _results_table(run: Run) -> str:
     results = run.results
     if results.empty:
-        return "(no results)"
+        return "(no results: nothing was held out to judge by)"
     chosen = results[results["primary"].astype(bool)]
     chosen = results.head(12) if chosen.empty else chosen
     rows = [(r["evaluation"], r["metric"], r["split"], f"{r['value']:.4f}", r["n"]) for r in chosen.to_dict("records")]

@@ -74,7 +74,8 @@ def _summary(predicted: Predicted, output: Path) -> list[str]:
         lines.append(f"  not said which are unlike the training data: {predicted.why_not}")
     else:
         number = int(predicted.unlike.sum())
-        lines.append(f"  {number:,} unlike the training data: their labels are guesses (column unlike_training)")
+        some = f"{number:,} unlike the training data: their labels are guesses (column unlike_training)"
+        lines.append(f"  {some if number else 'none is unlike the training data'}")
     if predicted.left_out:
         listed = "; ".join(predicted.left_out[:_LISTED])
         rest = f"; and {len(predicted.left_out) - _LISTED} more" if len(predicted.left_out) > _LISTED else ""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.report.numbers import plain, with_interval
+from lab.report.numbers import as_given, plain, with_interval
+from lab.report.text import count
 from lab.runs.progress import duration
 
 if TYPE_CHECKING:
     from lab.advise.answer import Advice, Strategy
+    from lab.evaluation.non_inferiority import More
 
-_CLOSE = 0.01
+_CLOSE, _FEWEST = 0.01, 3
 
 
 def sentences(advice: Advice) -> list[str]:
@@ -35,8 +37,31 @@ def spoken(strategy: Strategy) -> str:
 
 
 def _reasons(advice: Advice) -> list[str]:
-    """Why, in whole sentences; the first of a settled recommendation only repeats the answer's name."""
-    return [f"{reason[:1].upper()}{reason[1:]}." for reason in advice.recommendation.reasons]
+    """Why, in whole sentences."""
+    said = advice.recommendation
+    margin = as_given(said.margin)
+    if said.settled:
+        pick = next(standing for standing in said.standings if standing.label == said.recommended)
+        lines = [f"The cheapest that is shown to lose less than {margin} against every other (one-sided 95 %)."]
+        cheaper = said.standings[: said.standings.index(pick)]
+        lines += [f"Cheaper, but may lose {plain(other.upper, 3)}: {other.label}." for other in cheaper]
+        return lines if len(said.standings) > 1 else []
+    lines = [f"None is shown to lose less than {margin} against all others (one-sided 95 %)."]
+    few = [strategy for strategy in advice.strategies if len(strategy.runs) < _FEWEST]
+    if few:
+        lines.append(f"A winner is named from three seeds a strategy on; {few[0].label} has {len(few[0].runs)}.")
+    if said.needed is not None and (ways := _ways(said.needed)):
+        lines.append(f"{' or '.join(ways)} would probably settle it (for: {said.needed.label}).")
+    elif not few:
+        lines.append("No number of repeats would settle it: it takes more labels.")
+    return lines
+
+
+def _ways(more: More) -> list[str]:
+    """What would settle it, each alone."""
+    ways = [count(number, f"more {kind}") for number, kind in ((more.seeds, "seed"), (more.folds, "fold")) if number]
+    ways += [f"{more.items:,} more validation items"] if more.items else []
+    return ways + ([f"{more.labels:.2g} times as many labels"] if more.labels and more.labels > 1 else [])
 
 
 def _table(advice: Advice) -> list[str]:
@@ -47,7 +72,7 @@ def _table(advice: Advice) -> list[str]:
     for strategy in advice.strategies:
         standing = standings[strategy.label]
         mark = "→" if strategy.label == advice.pick.label else " "
-        loses = f"{standing.upper:.3f}" if standing.upper > 0 else "nothing"
+        loses = plain(standing.upper, 3) if standing.upper > 0 else "nothing"
         value = with_interval(strategy.value, strategy.low, strategy.high)
         rows.append((f"{mark} {spoken(strategy)}", value, loses, duration(strategy.seconds)))
     return columns(rows, ("  strategy", f"{advice.metric} (95 %)", "loses at most", "one training")).splitlines()

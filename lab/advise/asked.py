@@ -20,13 +20,15 @@ class Asked:
     """The data and what follows from them.
 
     `settings`: nested config values (data, backbone and what the command line set), without a split of folds. `folds`:
-    whether validation parts are to be drawn as folds; `why`: in a sentence.
+    whether validation parts are to be drawn as folds; `why`: in a sentence. `controls`: whether simple methods are
+    shown for comparison.
     """
 
     settings: dict[str, Any]
     items: Items
     folds: bool
     why: str
+    controls: bool = True
 
     @property
     def kind(self) -> str:
@@ -78,6 +80,7 @@ def look(request: Request) -> Asked:
     from lab.data.labelled.items import load_items
 
     settings = _settings(request)
+    controls = bool(settings.pop("controls", True))
     config = LabelledConfig.model_validate(_checked(settings)["data"])
     items = load_items(config)
     labelled = int((items.labels >= 0).sum())
@@ -90,7 +93,7 @@ def look(request: Request) -> Asked:
     if items.kind == "image" and "image_size" not in backbone and (size := _pixels(items)):
         backbone["image_size"] = size
     folds, why = _split(settings["data"].get("split", {}), items, labelled)
-    return Asked(settings, items, folds, why)
+    return Asked(settings, items, folds, why, controls)
 
 
 def _settings(request: Request) -> dict[str, Any]:
@@ -101,8 +104,10 @@ def _settings(request: Request) -> dict[str, Any]:
     data["duplicates"] = "remove"
     settings: dict[str, Any] = {"experiment": "finetune", "data": data}
     for override in map(parse_override, request.overrides):
-        if override.target or override.path[0] in ("strategy", "experiment", "seed", "controls"):
-            raise UserError(f"{override.text}: advice finds that out itself; give keys of data, backbone or train")
+        if override.target or override.path[0] not in ("data", "backbone", "train", "controls"):
+            raise UserError(
+                f"{override.text}: advice finds that out itself; give keys of data, backbone, train, or controls=false"
+            )
         inner = settings
         for part in override.path[:-1]:
             inner = inner.setdefault(part, {})

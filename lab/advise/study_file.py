@@ -45,7 +45,8 @@ def study_config(asked: Asked, effort: Effort, blocks: int, name: str) -> dict[s
         })  # fmt: skip
     title = f"How deep to fine-tune on {name.removeprefix('advise-')}"
     report = {"title": title, "question": f"Which strategy should {asked.labelled:,} labels be given?"}
-    return {"name": name, "report": report, "study": entries}
+    controls = {} if asked.controls else {"controls": False}
+    return {"name": name, "report": report, **controls, "study": entries}
 
 
 def best_config(config: Mapping[str, Any], labelled: int) -> dict[str, Any]:

@@ -241,7 +241,8 @@ class PrefixCache:
                 self.why_not.pop(target.block, None)
         if fitting:
             items = int(np.logical_or.reduce([lacking[target] for target in fitting]).sum())
-            names = ", ".join(self._spoken(target) for target in sorted(fitting))
+            listed = [self._spoken(target) for target in sorted(fitting)]
+            names = ", ".join(listed if len(listed) <= 3 else [*listed[:1], f"{len(listed) - 1} more"])
             say(f"Cache: {names} of {items} items, {spoken_bytes(needed)} of {spoken_bytes(self.budget_bytes)}")
         return fitting
 

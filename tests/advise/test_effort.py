@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.advise.effort import Cost, Effort, Sizes, candidate_depths, fit_budget, total_seconds
+
+BLOCKS = 9
+DEPTHS = candidate_depths(BLOCKS)
+COSTS = {depth: Cost(0.01 + 0.01 * (BLOCKS - depth), 0.002 * (BLOCKS - depth), 0.012) for depth in DEPTHS}
+SIZES = Sizes(500, 320, 80)
+
+
+def test_depths_from_the_head_alone_to_the_whole_network():
+    assert DEPTHS == [9, 8, 7, 6, 4, 0]
+    assert candidate_depths(2) == [2, 1, 0]
+
+
+@given(st.floats(1, 50_000), st.floats(1, 20), st.booleans())
+def test_more_minutes_never_bring_less(seconds, more, folds):
+    one, takes = fit_budget(DEPTHS, BLOCKS, COSTS, SIZES, folds=folds, seconds=seconds)
+    other, _ = fit_budget(DEPTHS, BLOCKS, COSTS, SIZES, folds=folds, seconds=seconds * more)
+    assert takes == total_seconds(one, BLOCKS, COSTS, SIZES)
+    assert takes <= seconds or len(one.depths) == 2
+    assert len(other.depths) >= len(one.depths)
+    assert sorted([*one.depths, *one.left_out]) == sorted(DEPTHS)
+    assert one.depths[0] == BLOCKS, "the cheapest is never left out"
+    assert one.replicates >= (5 if folds else 3), "fewer name no winner"
+
+
+def test_time_goes_first_to_all_depths_then_to_repeats():
+    whole, _ = fit_budget(DEPTHS, BLOCKS, COSTS, SIZES, folds=True, seconds=1e9)
+    assert whole == Effort(tuple(DEPTHS), 5, 2, 10, 4)
+    least = total_seconds(Effort(tuple(DEPTHS), 5, 1, 3, 2), BLOCKS, COSTS, SIZES)
+    small, _ = fit_budget(DEPTHS, BLOCKS, COSTS, SIZES, folds=True, seconds=least)
+    assert (small.depths, small.repeats, small.epochs) == (tuple(DEPTHS), 1, 3)
+    smaller, _ = fit_budget(DEPTHS, BLOCKS, COSTS, SIZES, folds=True, seconds=least - 1)
+    assert smaller.left_out == (0,), "the most expensive depth goes"
+
+
+def test_what_a_run_costs_grows_with_what_it_does():
+    small = Effort(tuple(DEPTHS), 5, 1, 3, 2)
+    for other in (
+        Effort(tuple(DEPTHS), 5, 2, 3, 2),
+        Effort(tuple(DEPTHS), 5, 1, 6, 2),
+        Effort(tuple(DEPTHS), 5, 1, 3, 3),
+    ):
+        assert total_seconds(other, BLOCKS, COSTS, SIZES) > total_seconds(small, BLOCKS, COSTS, SIZES)
