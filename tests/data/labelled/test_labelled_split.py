@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from lab.data.labelled.allocation import allocate, by_groups, by_time, limit, seeded_order, stratified
@@ -296,3 +296,51 @@ def test_missing_columns_are_told_with_the_nearest(texts, config):
 def test_splits_that_make_no_sense_are_told(keys, problem):
     with pytest.raises(ValueError, match=problem):
         LabelledConfig(split=keys)
+
+
+@st.composite
+def items_and_split(draw):
+    labels = draw(st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=24, max_size=80))
+    labels[:12] = ["a", "b", "c"] * 4
+    n = len(labels)
+    keys = {"seed": draw(st.integers(0, 3))}
+    columns = {"site": draw(st.lists(st.integers(0, 9), min_size=n, max_size=n)), "day": list(range(n))}
+    columns["site"][:10] = range(10)
+    kind = draw(st.sampled_from(["random", "two columns", "group", "time", "folds"]))
+    keys |= {"by": ["label", "site"]} if kind == "two columns" else {}
+    keys |= {"group": "site"} if kind == "group" else {"time": "day"} if kind == "time" else {}
+    keys |= {"folds": 3, "repeats": 2, "fold": draw(st.integers(0, 5))} if kind == "folds" else {}
+    if draw(st.booleans()):
+        keys |= {"train": 10, "validation": 5, "test": 5}
+    return labels, columns, keys
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(items_and_split(), st.randoms(use_true_random=False))
+def test_any_split_parts_the_items_whatever_their_order(texts, config, drawn, random):
+    labels, columns, keys = drawn
+    items = texts(labels, columns)
+    asked = config({"duplicates": "accept"}, **keys)
+    try:
+        split = split_items(items, asked, 0)
+    except UserError as error:  # a class or a group too small for what was drawn
+        assume("no training item" not in str(error))
+        raise
+    everything = np.concatenate(list(split.parts().values()))
+    assert len(everything) == len(set(everything))
+    assert (items.labels[everything] >= 0).all()
+    if "group" not in keys and keys.get("train") == 10:
+        sizes = [len(index) for index in split.parts().values()]
+        assert sizes[2] == 5
+        assert "folds" in keys or sizes == [10, 5, 5]
+    if "group" in keys:
+        sites = [{columns["site"][i] for i in index} for index in split.parts().values()]
+        assert sum(map(len, sites)) == len(set.union(*sites))
+    if "time" in keys:
+        assert split.train.max() < split.validation.min() <= split.validation.max() < split.test.min()
+    turned = list(range(len(labels)))
+    random.shuffle(turned)
+    other = items.subset(np.array(turned))
+    again = split_items(other, asked, 0)
+    for name, index in split.parts().items():
+        assert {items.ids[i] for i in index} == {other.ids[i] for i in again.parts()[name]}
