@@ -133,5 +133,5 @@ def _from_folder(name: str, folder: Path) -> BackboneLocation:
     except (ValueError, AttributeError) as error:
         raise UserError(f"backbone {name!r}: its config.json is no JSON object: {error}") from error
     if architecture:  # as timm writes it
-        return BackboneLocation(name, architecture, fingerprint, True, library="timm", weights=str(weights[0]))
+        return BackboneLocation(name, f"local-dir:{folder.absolute()}", fingerprint, local=True, library="timm")
     return BackboneLocation(name, str(folder), fingerprint, local=True)
