@@ -73,7 +73,7 @@ class Fit:
 
     def __call__(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Weights (classes, d) and bias (classes,)."""
-        options: dict[str, Any] = {"penalty": penalty, "standardise": False, "tolerance": self.tolerance}
+        options: dict[str, Any] = {"penalty": penalty, "scale": False, "tolerance": self.tolerance}
         head = logistic_regression(self.x, self.labels, self.classes, **options)
         return (head.weight if self.back is None else head.weight @ self.back), head.bias
 

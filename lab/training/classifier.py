@@ -16,8 +16,8 @@ from torch import Tensor, nn
 class ScalarMix(nn.Module):
     """Class scores of a learned mix of blocks: `gamma * Σ softmax(weights)_k W_k f_k + bias`.
 
-    `f_k` are the pooled features of block k, standardised by `standardise`. Where blocks are equally wide they share
-    one `W`, as in ELMo; a convolutional network's are not, and each has its own.
+    `f_k` are the pooled features of block k, centred and of mean variance 1 (`standardise`). Where blocks are equally
+    wide they share one `W`, as in ELMo; a convolutional network's are not, and each has its own.
     Input: (m, Σ d_k) float32, the blocks' features side by side. Output: (m, C).
     """
 
@@ -38,9 +38,10 @@ class ScalarMix(nn.Module):
         self.register_buffer("std", torch.ones(sum(widths)))
 
     def standardise(self, features: Tensor) -> None:
-        """Take mean and standard deviation of every feature from the training items, (n, Σ d_k)."""
+        """Take the features' means and each block's root mean variance from the training items, (n, Σ d_k)."""
         self.mean.copy_(features.mean(0))
-        self.std.copy_(features.std(0, correction=0).clamp(min=1e-6))
+        parts = features.var(0, correction=0).split(self.widths)
+        self.std.copy_(torch.cat([part.mean().sqrt().clamp(min=1e-6).expand_as(part) for part in parts]))
 
     def mixed(self, features: Tensor) -> Tensor:
         """What the maps read: the mix (m, d) of equally wide blocks, or (m, Σ d_k), each block times its share."""

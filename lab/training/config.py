@@ -109,10 +109,10 @@ class TrainConfig(Section):
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of steps in which it rises")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of the cross-entropy")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="before the head")
-    penalty: Annotated[float, Field(gt=0)] = Field(
-        1.0,
-        description="L2 penalty of solver lbfgs, of closed_form and of the probe of lp_ft; it counts times the number "
-        "of features, which are standardised",
+    penalty: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="L2 penalty of solver lbfgs, of closed_form and of the probe of lp_ft, times the number of "
+        "features; by default the one of 10, 1, 0.1, 0.01 and 0.001 with the lowest validation loss",
     )
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(1.0, description="largest norm of the gradient")
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(

@@ -75,11 +75,27 @@ def test_only_blocks_behind_the_cut_run(monkeypatch):
 
 def test_lp_ft_starts_from_the_probe():
     cache, chosen = toys.ToyCache("image"), toys.selection()
-    classifier, _, _ = toys.trained("image", {"kind": "lp_ft"}, {"learning_rate": 1e-12, "weight_decay": 0})
+    classifier, _, _ = toys.trained(
+        "image", {"kind": "lp_ft"}, {"learning_rate": 1e-12, "weight_decay": 0, "penalty": 1}
+    )
     features = cache.activations(4).batch(chosen.train)[0].numpy()
     wanted = chosen.labels[chosen.train]
     probe = logistic_regression(features, wanted, toys.CLASSES, penalty=features.shape[1])
     assert np.allclose(classifier.head.weight.detach().numpy(), probe.weight, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "closed_form"])
+def test_the_penalty_is_the_one_with_the_lowest_validation_loss(solver):
+    losses = {}
+    for penalty in (None, 10.0, 1.0, 0.1, 0.01, 0.001):
+        row = toys.trained("image", {"solver": solver}, {"penalty": penalty})[2].history[0]
+        losses[penalty] = row["validation_loss"]
+        assert penalty in (None, row["penalty"])
+    chosen = losses.pop(None)
+    assert chosen == min(losses.values()) < max(losses.values())
+    classifier, plan, config = toys.made("image", {"solver": solver})
+    some = Selection(toys.selection().train, np.empty(0, dtype=np.int64), toys.selection().labels)
+    assert fit(classifier, plan, config, toys.ToyCache("image"), some, QuietRecorder(0)).history[0]["penalty"] > 0
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "closed_form"])
