@@ -26,10 +26,11 @@ _SHOWN = 200
 class DataCheck:
     """What there is to know of a source before anything is trained.
 
-    `classes`: labelled items of each class. `duplicates`: pairs of ids that are copies, exact or near.
-    `smallest_difference`: the difference in accuracy between two classifiers that disagree on a tenth of the items that
-    the test part shows with probability .8 at level .05; None without a test part. `problem`: why the items cannot be
-    split as the config says, "" where they can. `advice`: what the size of the data suggests.
+    `classes`: labelled items of each class. `duplicates`: pairs of ids that are copies, exact or near; `clusters`: all
+    copies of one item together. `smallest_difference`: the difference in accuracy between two classifiers that disagree
+    on a tenth of the items that the test part shows with probability .8 at level .05; None without a test part.
+    `problem`: why the items cannot be split as the config says, "" where they can. `advice`: what the size of the data
+    suggests.
     """
 
     description: str
@@ -40,6 +41,7 @@ class DataCheck:
     broken: list[Broken]
     odd: list[Broken]
     duplicates: list[tuple[str, str]]
+    clusters: list[list[str]]
     smallest_difference: float | None
     parts: dict[str, int] = field(default_factory=dict)
     how: str = ""
@@ -69,7 +71,7 @@ def check_items(items: Items, config: LabelledConfig) -> DataCheck:
     else:
         parts = {name: len(index) for name, index in split.parts().items()}
         how, notes = split.how, split.notes
-    pairs = find_duplicates(items).pairs
+    copies = find_duplicates(items)
     return DataCheck(
         description=items.description,
         kind=items.kind,
@@ -78,7 +80,8 @@ def check_items(items: Items, config: LabelledConfig) -> DataCheck:
         classes={name: int(count) for name, count in zip(items.classes, counts, strict=True)},
         broken=items.broken,
         odd=items.odd,
-        duplicates=[(items.ids[a], items.ids[b]) for a, b in pairs],
+        duplicates=[(items.ids[a], items.ids[b]) for a, b in copies.pairs],
+        clusters=[[items.ids[i] for i in cluster] for cluster in copies.clusters()],
         smallest_difference=smallest_difference(parts.get("test", 0)),
         parts=parts,
         how=how,
@@ -153,13 +156,20 @@ def describe_check(check: DataCheck) -> str:
         lines.append(f"  {check.unlabelled:,} without a label")
     lines += _listed("broken", check.broken, "left out with data.skip_broken=true, an error without")
     lines += _listed("odd", check.odd, "used all the same")
-    if check.duplicates:
-        copies = [f"{one} = {other}" for one, other in check.duplicates]
-        lines += ["", f"{len(copies):,} pairs of copies, the same or nearly the same:"]
-        lines += [f"  {text}" for text in copies[:_SHOWN]]
-        lines += [f"  and {len(copies) - _SHOWN:,} more"] if len(copies) > _SHOWN else []
+    lines += _copies(check.clusters)
     lines += ["", *_split_lines(check)]
     return "\n".join(lines)
+
+
+def _copies(clusters: Sequence[Sequence[str]]) -> list[str]:
+    if not clusters:
+        return []
+    one = "1 item has copies" if len(clusters) == 1 else f"{len(clusters):,} items have copies"
+    lines = ["", f"{one}, the same or nearly the same:"]
+    for copies in clusters[:_SHOWN]:
+        more = f" and {len(copies) - 6:,} more" if len(copies) > 6 else ""
+        lines.append(f"  {' = '.join(copies[:6])}{more}")
+    return [*lines, *([f"  and {len(clusters) - _SHOWN:,} more items"] if len(clusters) > _SHOWN else [])]
 
 
 def _split_lines(check: DataCheck) -> list[str]:

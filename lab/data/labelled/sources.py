@@ -54,7 +54,10 @@ def read_source(config: LabelledConfig) -> RawItems:
         return tables.read_table([(path, None)], path.parent, config)
     if path.suffix.lower() in IMAGES:
         raise UserError(f"data.source: {name}: one picture; name the folder that holds a folder for each class")
-    known = ", ".join(TABLES)
+    lines = tables.read_labelled_lines(path, config)
+    if lines is not None:
+        return lines
+    known = ", ".join([*TABLES, "text of lines `label TAB text`"])
     raise UserError(
         f"data.source: {name}: a file of no known kind; expected {known} or a folder (in it: {folders.LAYOUTS})"
     )
@@ -73,6 +76,8 @@ def _read_folder(path: Path, config: LabelledConfig) -> RawItems:
     texts = [file for file in found if not table_kind(file) and file not in pictures]
     if listed:
         return tables.read_table(_tables_of(path, listed), path, config)
+    if len(texts) == 1 and (lines := tables.read_labelled_lines(texts[0], config)) is not None:
+        return lines
     return folders.read_text_folder(path, texts, config)
 
 

@@ -260,3 +260,28 @@ def _json_lines(text: str, file: Path) -> pd.DataFrame:
             raise UserError(f'{file}: line {number}: expected an object such as {{"text": …, "label": …}}')
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def read_labelled_lines(file: Path, config: LabelledConfig) -> RawItems | None:
+    """The lines of a text file that are all `label TAB text`, or begin with fastText's `__label__NAME`; else None.
+
+    Ids are `file:line` from 1.
+    """
+    from lab.data.labelled.folders import lines_of
+
+    lines = lines_of(file, config.encoding)
+    sound = [text for _, text, problem in lines if not problem]
+    if sound and all(text.startswith("__label__") for text in sound):
+        parted = [text.removeprefix("__label__").partition(" ") for _, text, _ in lines]
+    elif sound and all("\t" in text for text in sound):
+        parted = [text.partition("\t") for _, text, _ in lines]
+        if len({label for label, _, _ in parted}) > max(2, len(lines) // 5):
+            return None
+    else:
+        return None
+    ids = [f"{file.name}:{number}" for number, _, _ in lines]
+    raw = RawItems("text", ids, [label for label, _, _ in parted], str(file), "texts")
+    raw.texts = [text.strip() for _, _, text in parted]
+    raw.problems = {at: "empty text" for at, text in enumerate(raw.texts) if not text}
+    raw.problems |= {at: problem for at, (_, _, problem) in enumerate(lines) if problem}
+    return raw

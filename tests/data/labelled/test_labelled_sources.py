@@ -171,6 +171,16 @@ def test_a_csv_of_picture_paths(photos):
     assert (len(items), items.kind, items.ids[0]) == (20, "image", "cat/01.png")
 
 
+@pytest.mark.parametrize("line", ["{}\ttext number {}", "__label__{} text number {}"])
+def test_lines_that_begin_with_their_label(tmp_path, line):
+    content = "".join(line.format(["ham", "spam"][i % 2], i) + "\n" for i in range(12))
+    path = write(tmp_path / "sms" / "collection", content)
+    for source in (path, path.parent):
+        items = load(source)
+        assert items.classes == ["ham", "spam"]
+        assert (items.ids[0], items.texts[0]) == ("collection:1", "text number 0")
+
+
 def test_a_folder_of_tables_named_by_part(tmp_path):
     for name in ("train", "test"):
         write(
