@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from lab.models.backbone import Backbone
+from lab.models.block_facts import example_input
 
 Prefix = Callable[..., Tensor]
 
@@ -45,10 +46,9 @@ def fold_batch_norm(backbone: Backbone) -> nn.ModuleList:
 
     Which follow is seen in one forward pass; blocks whose output would change by more than rounding stay as they are.
     """
-    size = max(32, min(64, getattr(backbone.preprocessing, "size", 64)))
     if not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules()):
         return backbone.blocks
-    x = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    x = example_input(backbone)
     with torch.no_grad():
         expected = backbone.run_blocks(x)
         folded = copy.deepcopy(backbone)
