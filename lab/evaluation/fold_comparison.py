@@ -7,9 +7,8 @@ training sets overlap (`widened`). Both have the variance of Nadeau and Bengio 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 from math import inf
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from lab.evaluation.intervals import Estimate
 from lab.evaluation.power import Needed
 from lab.evaluation.resampled import folds_needed, resampled_difference
-from lab.evaluation.significance import FEWEST_SEEDS, Difference, Verdict, holm, sample_tests
+from lab.evaluation.significance import FEWEST_SEEDS, Difference, Verdict, families, holm, sample_tests
 
 FoldValues = Mapping[Any, float]
 
@@ -31,23 +30,29 @@ def compare_folds(
     higher_is_better: bool = True,
     margin: float = 0.01,
     alpha: float = 0.05,
+    controls: Collection[int] = (),
 ) -> list[Difference]:
     """Compare every pair of rows that share two folds or more, Holm-adjusted over all of these pairs.
+
+    `controls`: as in `lab.evaluation.significance.compare_rows`.
 
     `rows`: for each the metric by fold. `train_n`, `test_n`: items trained and judged on in one fold.
 
     Raises:
         ValueError: values that are not finite, or sizes that are not positive.
     """
-    shared = {pair: [f for f in rows[pair[0]] if f in rows[pair[1]]] for pair in combinations(range(len(rows)), 2)}
-    pairs = [pair for pair, folds in shared.items() if len(folds) > 1]
-    gaps = [np.array([rows[i][fold] - rows[j][fold] for fold in shared[i, j]]) for i, j in pairs]
-    estimates = [resampled_difference(gap, train_n, test_n) for gap in gaps]
-    p_values = np.array([estimate.p_value() for estimate in estimates])
-    return [
-        _difference(pair, gap, estimate, float(p_holm), higher_is_better, margin, alpha)
-        for pair, gap, estimate, p_holm in zip(pairs, gaps, estimates, holm(p_values), strict=True)
-    ]
+    found = []
+    for family in families(len(rows), controls):
+        shared = {(i, j): [fold for fold in rows[i] if fold in rows[j]] for i, j in family}
+        pairs = [pair for pair, folds in shared.items() if len(folds) > 1]
+        gaps = [np.array([rows[i][fold] - rows[j][fold] for fold in shared[i, j]]) for i, j in pairs]
+        estimates = [resampled_difference(gap, train_n, test_n) for gap in gaps]
+        p_values = np.array([estimate.p_value() for estimate in estimates])
+        found += [
+            _difference(pair, gap, estimate, float(p_holm), higher_is_better, margin, alpha)
+            for pair, gap, estimate, p_holm in zip(pairs, gaps, estimates, holm(p_values), strict=True)
+        ]
+    return found
 
 
 def best_of(

@@ -7,7 +7,7 @@ of zero says better or worse; one inside ±margin says equivalent; any other say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -100,10 +100,12 @@ def compare_rows(
     margin: float = 0.01,
     alpha: float = 0.05,
     adjust: Callable[[Estimate], Estimate] = lambda estimate: estimate,
+    controls: Collection[int] = (),
 ) -> list[Difference]:
     """Compare every pair of rows (first before second in the list), Holm-adjusted over all of them.
 
-    `margin`: the smallest difference that matters, in units of the metric. `alpha`: the error rate of the whole table.
+    `margin`: the smallest difference that matters, in units of the metric. `alpha`: the error rate of all these pairs.
+    `controls`: rows against which the others are only held; their pairs are a family of their own, see `families`.
     `adjust`: what else makes a difference uncertain, such as `lab.evaluation.fold_comparison.widened`.
 
     Raises:
@@ -111,17 +113,32 @@ def compare_rows(
     """
     if not margin > 0 or not 0 < alpha < 1:
         raise ValueError(f"margin must be positive and alpha between 0 and 1, not {margin} and {alpha}")
-    pairs = list(combinations(range(len(rows)), 2))
-    paired = [seeds_match(rows[i], rows[j]) for i, j in pairs]
-    estimates = [
-        adjust(difference_estimate(rows[i].scores, rows[j].scores, paired=match))
-        for (i, j), match in zip(pairs, paired, strict=True)
-    ]
-    p_values = np.array([estimate.p_value() for estimate in estimates])
-    return [
-        _difference(rows, pair, match, estimate, float(adjusted), higher_is_better, margin, alpha)
-        for pair, match, estimate, adjusted in zip(pairs, paired, estimates, holm(p_values), strict=True)
-    ]
+    found = []
+    for pairs in families(len(rows), controls):
+        paired = [seeds_match(rows[i], rows[j]) for i, j in pairs]
+        estimates = [
+            adjust(difference_estimate(rows[i].scores, rows[j].scores, paired=match))
+            for (i, j), match in zip(pairs, paired, strict=True)
+        ]
+        p_values = np.array([estimate.p_value() for estimate in estimates])
+        found += [
+            _difference(rows, pair, match, estimate, float(adjusted), higher_is_better, margin, alpha)
+            for pair, match, estimate, adjusted in zip(pairs, paired, estimates, holm(p_values), strict=True)
+        ]
+    return found
+
+
+def families(count: int, controls: Collection[int] = ()) -> list[list[tuple[int, int]]]:
+    """The pairs of `count` rows that share one error rate.
+
+    All of them; or, with `controls`, the others among each other, and each of these with each control, so that rows
+    that only show how little is needed do not widen the intervals of the question itself. Two controls are no pair.
+    """
+    pairs = list(combinations(range(count), 2))
+    if not controls:
+        return [pairs]
+    among = [pair for pair in pairs if not set(pair) & set(controls)]
+    return [among, [pair for pair in pairs if len(set(pair) & set(controls)) == 1]]
 
 
 def seeds_match(first: ScoreRow, second: ScoreRow) -> bool:

@@ -148,7 +148,8 @@ def _with_scores(
     scored = [part.scores(order) for part in measured]
     adjust = _adjustment(measured, test)
     rule: dict[str, Any] = {"higher_is_better": test.higher_is_better, "margin": margin, "alpha": alpha}
-    differences = compare_rows(scored, adjust=adjust, **rule)
+    controls = _controls(measured, [scores.mean.value for scores in scored], test)
+    differences = compare_rows(scored, adjust=adjust, controls=controls, **rule)
     bold = best_rows(scored, differences, higher_is_better=test.higher_is_better) if len(scored) > 1 else set()
     rows = []
     for place, (part, scores) in enumerate(zip(measured, scored, strict=True)):
@@ -158,6 +159,13 @@ def _with_scores(
         rows.append(_row(part, scores.deterministic, **numbers))
     labels = [part.label for part in measured]
     return rows, [Pair(labels[d.first], labels[d.second], d) for d in differences]
+
+
+def _controls(measured: Sequence[MeasuredRow], means: Sequence[float], test: Test) -> list[int]:
+    """Places of the rows that a recipe added as controls, where there are two others and one of these leads."""
+    controls = [place for place, part in enumerate(measured) if part.row.control]
+    best = means.index(max(means) if test.higher_is_better else min(means))
+    return controls if len(measured) - len(controls) > 1 and best not in controls else []
 
 
 def _adjustment(measured: Sequence[MeasuredRow], test: Test) -> Callable[[Estimate], Estimate]:
@@ -190,7 +198,8 @@ def _split_by_split(
     sizes = training_share(measured, test)
     values = [part.split_values for part in measured]
     rule: dict[str, Any] = {"higher_is_better": test.higher_is_better, "margin": margin, "alpha": alpha}
-    differences = compare_folds(values, *sizes, **rule)
+    controls = _controls(measured, [sum(own.values()) / len(own) for own in values], test)
+    differences = compare_folds(values, *sizes, controls=controls, **rule)
     bold = best_of(values, differences, higher_is_better=test.higher_is_better)
     rows = []
     for place, (part, own) in enumerate(zip(measured, values, strict=True)):

@@ -115,7 +115,11 @@ def _over_splits(table: Table) -> str:
 
 
 def _rule(table: Table) -> str:
-    pairs = count(len(table.pairs), "pair")
+    labels = {row.label for row in table.rows if row.control}
+    beside = sum(bool({pair.first, pair.second} & labels) for pair in table.pairs)
+    apart = 0 < beside < len(table.pairs) and not any({p.first, p.second} <= labels for p in table.pairs)
+    pairs = count(len(table.pairs) - beside * apart, "pair")
+    pairs += f" (and apart over {beside} with controls)" if apart else ""
     return (
         f"Holm-adjusted over {pairs} at {as_given(table.alpha)}; the smallest "
         f"difference that matters is {as_given(table.margin)}; "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_CURVES = 12
 MOST_ENDS = 4  # rows, if there are no more, whose last values are said in words
-_NOT_CURVES = {"step", "time", "epoch"}
+_NOT_CURVES = {"step", "time", "epoch", "seconds", "learning_rate"}
 
 
 @dataclass

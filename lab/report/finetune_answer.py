@@ -68,8 +68,8 @@ def choose(group: Group) -> Choice | None:
 
 
 def _candidates(group: Group) -> list[Entry]:
-    """What may be recommended: everything but the rows that only show how little is needed."""
-    return [e for e in group.entries if e.kind != "untrained" and e.facts.get("method") != "majority"]
+    """What may be recommended: everything but controls."""
+    return [entry for entry in group.entries if not entry.row.control and not entry.shows_how_little]
 
 
 def _validation(group: Group) -> tuple[list[tuple[Entry, ScoreRow | FoldScores]], list[Entry]]:
@@ -147,8 +147,9 @@ def answer(group: Group, choice: Choice | None) -> str:
         return f"No strategy has a validation score, so none can be chosen for {group.task}."
     line = group.line(choice.entry)
     number = with_interval(line.value or 0.0, line.low, line.high)
-    first = f"{choice.entry.imperative}: {spoken(group.table.metric)} {number}."
-    if not choice.settled:
+    alone = len(_candidates(group)) == 1
+    first = f"{choice.entry.gerund if alone else choice.entry.imperative}: {spoken(group.table.metric)} {number}."
+    if not choice.settled and not alone:
         first = f"Not settled. Best so far is {choice.entry.infinitive}: {spoken(group.table.metric)} {number}."
     others = [sentence_about(other, choice.entry, group) for other in anchors(group, choice.entry)]
     return " ".join([first, *others])
@@ -164,8 +165,10 @@ def anchors(group: Group, chosen: Entry) -> list[Entry]:
     sign = 1 if group.table.higher_is_better else -1
     rest = sorted((e for e in rest if e not in found), key=lambda e: -sign * group.mean(e))
     found += rest[: max(0, 2 - len(found))]
+    best = sign * group.mean(chosen)
     controls = [entry for entry in group.of("baseline", "scratch", "untrained") if entry is not chosen]
-    return found + [entry for entry in controls if _verdict(entry, chosen, group) not in ("worse", None)]
+    reach = [e for e in controls if sign * group.mean(e) >= best or _verdict(e, chosen, group) == "equivalent"]
+    return found + reach
 
 
 def sentence_about(entry: Entry, chosen: Entry, group: Group) -> str:
@@ -221,17 +224,18 @@ def times(ratio: float) -> str:
 
 def certainty(group: Group, choice: Choice | None) -> list[str]:
     """How the choice was made, and that the test numbers had no part in it."""
-    if choice is None:
+    if choice is None or len(_candidates(group)) == 1:
         return []
     place = f"{group.title}: chosen" if group.title else "Chosen"
     how = (
         f"{place} on validation data alone: the cheapest strategy whose loss against the best is surely under "
-        f"{as_given(MARGIN)} (one-sided 95 % bound), among {count(len(group.entries), 'row')}."
+        f"{as_given(MARGIN)} (one-sided 95 % bound), among {count(len(_candidates(group)), 'row')}."
         if choice.settled
         else f"{place} on validation data alone, and not settled: none is surely within {as_given(MARGIN)} of the best."
     )
     own = " The test numbers are shown once and were not used for the choice."
     why = re.sub(r"(?<![\d.])0\.(?=\d)", ".", " ".join(choice.reasons))
+    why = re.sub(r"(?<![\d.,])\d{5,}(?![\d.])", lambda found: f"{int(found[0]):,}", why)
     return [text for text in (f"{how}{own}", why, group.table.settle) if text]
 
 

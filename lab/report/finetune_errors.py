@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lab.report.finetune_rows import Entry
 
 MOST_CLASSES = 40  # in the confusion matrix; beyond it only the most frequent confusions are listed
-MOST_SLICES, MOST_MISTAKES = 30, 24
+MOST_SLICES, MOST_MISTAKES = 8, 24  # slices beside those that are surely worse
 _PICTURE = ("data:image/png;base64,", "data:image/jpeg;base64,")
 
 
@@ -183,7 +183,8 @@ def _slices(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         return None
     listed = sorted(rows, key=lambda row: (not row.get("worse"), row.get("accuracy") or 0.0))
     worse = [row for row in rows if row.get("worse")]
-    left = f" The first {MOST_SLICES} of {len(rows)} are shown." if len(rows) > MOST_SLICES else ""
+    shown = listed[: max(MOST_SLICES, len(worse))]
+    left = f" The {len(shown)} lowest of {len(rows)}." if len(rows) > len(shown) else ""
     said = (
         f"{count(len(worse), 'slice')} with more mistakes than the average, after Holm's correction."
         if worse
@@ -195,16 +196,23 @@ def _slices(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         "head": ["Slice", "Items", "Accuracy", "Against the average", "p (Holm)", "Verdict"],
         "rows": [
             [
-                f"{row.get('column')}: {short(str(row.get('value')), 80)}",
+                _slice_name(row),
                 f"{int(row.get('n') or row.get('count') or 0):,}",
                 _number(row.get("accuracy")),
                 _number(row.get("difference")),
                 _p(row.get("p_holm")),
                 "worse" if row.get("worse") else "–",
             ]
-            for row in listed[:MOST_SLICES]
+            for row in shown
         ],
     }
+
+
+def _slice_name(row: Mapping[str, Any]) -> str:
+    """`camera: phone`; of a cluster of features, which items are typical of it."""
+    typical = ", ".join(short(str(item), 24) for item in (row.get("items") or [])[:3])
+    like = f", like {typical}" if typical and row.get("column") == "cluster" else ""
+    return f"{row.get('column')}: {short(str(row.get('value')), 80)}{like}"
 
 
 def _mistake(mistake: Mapping[str, Any]) -> dict[str, str]:

@@ -226,7 +226,8 @@ def _tick(entry: Entry, narrow: bool) -> str:
     if not entry.trained:
         return "0\nhead only"
     name = drawable(entry.first_trained, 12 if narrow else 18)
-    return f"{entry.trained}\nall" if entry.trained == entry.blocks else f"{entry.trained}\nfrom {name}"
+    start = "from\n" if narrow else "from "
+    return f"{entry.trained}\nall" if entry.trained == entry.blocks else f"{entry.trained}\n{start}{name}"
 
 
 def cost_figure(group: Group, chosen: Entry | None, name: str = "cost") -> PageFigure | None:

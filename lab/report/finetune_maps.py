@@ -33,14 +33,14 @@ def finetune_maps(groups: Sequence[Group], choices: Sequence[Choice | None]) -> 
     after = [entry for entry in [chosen, *depths[-1:]] if entry and entry.trained]
     first = next((entry for entry in [chosen, *depths] if entry and BEFORE in entry.run.embedding_names), None)
     if first:
-        found.append(_source(first, BEFORE, "before training", _probe(group, first.blocks)))
+        found.append(_source(first, BEFORE, "before: last block", _probe(group, first.blocks)))
     elif depths and not depths[0].trained and AFTER in depths[0].run.embedding_names:  # a head alone changes nothing
-        found.append(_source(depths[0], AFTER, "before training", _probe(group, depths[0].blocks)))
+        found.append(_source(depths[0], AFTER, "before: last block", _probe(group, depths[0].blocks)))
     after = [entry for entry in after if AFTER in entry.run.embedding_names]
     for own in after[:1] if len({id(entry) for entry in after}) == 1 else after:
         line = group.line(own)
         note = f"Accuracy of the run on test items {plain(line.values.get(own.run.seed, line.value or 0), 3)}. "
-        found.append(_source(own, AFTER, f"after training, {own.title}", note))
+        found.append(_source(own, AFTER, f"after: {own.title}", note))
     return [source for source in found if len(source.space) >= FEWEST_ITEMS]
 
 
@@ -55,7 +55,7 @@ def _blocks(group: Group) -> list[MapSource]:
     found = []
     for number in numbers[:-1][::step][:MOST_BLOCKS]:
         name = f" ({names[number - 1]})" if 0 < number <= len(names) else ""
-        title = f"before training, block {number}{name}"
+        title = f"before: block {number}{name}"
         found.append(_source(entry, f"{BLOCK}{number}", title, _probe(group, number)))
     return found
 

@@ -61,6 +61,11 @@ class Entry:
         return self.row.runs[0]
 
     @property
+    def shows_how_little(self) -> bool:
+        """Whether it only shows how little is needed: the majority class, or a network that was never trained."""
+        return self.kind == "untrained" or self.facts.get("method") == "majority"
+
+    @property
     def blocks(self) -> int:
         """How many blocks the backbone has; 0 for a baseline."""
         return int((self.facts.get("depth") or {}).get("blocks") or len(self.facts.get("blocks") or []))
@@ -172,7 +177,7 @@ class Group:
         return self.lines[entry.label].value or 0.0
 
     def bounds(self, entry: Entry) -> tuple[float, float]:
-        """Its 95 % interval; twice the mean where it has none."""
+        """Its 95 % interval; the mean two times where it has none."""
         line, mean = self.lines[entry.label], self.mean(entry)
         return (mean if line.low is None else line.low), (mean if line.high is None else line.high)
 

@@ -42,6 +42,8 @@ class Spec:
     knn: float = 0.8
     spread: float = 0.004
     test: str = "t1"
+    control: bool = False
+    spaces: bool = False
 
 
 def depth(trained: int, level: float, **more: Any) -> Spec:
@@ -51,38 +53,37 @@ def depth(trained: int, level: float, **more: Any) -> Spec:
 
 def study_of_depths(workshop: Workshop, name: str = "depth", extra: Sequence[Spec] = (), **more: Any) -> StudyRecord:
     """Four depths with a learning-rate grid, and the controls."""
-    rates = {"rates": RATES} if more.pop("chosen", True) else {}
+    rates: dict[str, Any] = {"rates": RATES, "spaces": True}
     specs = [
         depth(0, 0.85, **rates),
         depth(3, 0.952, **rates),
         depth(5, 0.949, **rates),
         depth(9, 0.955, **rates),
-        Spec("majority class", 0.34, method="majority"),
-        Spec("raw pixels", 0.62, method="pixels"),
-        Spec("untrained backbone", 0.45, 0, pretrained=False, knn=0.3),
+        Spec("majority class", 0.34, method="majority", control=True),
+        Spec("raw pixels", 0.62, method="pixels", control=True),
+        Spec("untrained backbone", 0.45, 0, pretrained=False, knn=0.3, control=True),
         Spec("from scratch", 0.71, 9, pretrained=False),
         *extra,
     ]
     return study(workshop, name, specs, **more)
 
 
-def study_of_sizes(workshop: Workshop, name: str = "sizes") -> StudyRecord:
-    """Two tasks, one near and one far, at four numbers of labels, three depths each."""
+def study_of_sizes(workshop: Workshop, name: str = "sizes", sizes: Sequence[int] = (100, 200, 1200)) -> StudyRecord:
+    """Two tasks, one near and one far, at some numbers of labels, three depths each."""
     specs = []
     for source, near in (("flowers5", 0.1), ("xray", 0.0)):
-        for place, size in enumerate((100, 200, 400, 1200)):
+        for place, size in enumerate(sizes):
             about = {"size": size, "source": source, "test": source}
-            levels = {0: 0.78 + near + 0.01 * place, 3: 0.76 + near + 0.03 * place, 9: 0.70 + near + 0.055 * place}
+            levels = {0: 0.78 + near + 0.01 * place, 3: 0.77 + near + 0.02 * place, 9: 0.70 + near + 0.08 * place}
             specs += [depth(t, v, label=f"{source} {size} {t}", knn=0.75 if near else 0.5, **about)
                       for t, v in levels.items()]  # fmt: skip
-            specs.append(Spec(f"{source} {size} pixels", 0.5 + 0.02 * place, method="pixels", **about))
-            specs.append(Spec(f"{source} {size} untrained", 0.4, 0, pretrained=False, knn=0.3, **about))
+            specs.append(Spec(f"{source} {size} untrained", 0.4, 0, pretrained=False, knn=0.3, control=True, **about))
     return study(workshop, name, specs)
 
 
 def study_of_strategies(workshop: Workshop, name: str = "strategies") -> StudyRecord:
     """Strategies beside the depths, on texts."""
-    about = {"source": "reviews", "rates": RATES}
+    about: dict[str, Any] = {"source": "reviews"}
     specs = [
         depth(0, 0.75, **about), depth(3, 0.79, **about), depth(9, 0.8, **about),
         Spec("LP-FT", 0.81, 9, kind="lp_ft", **about), Spec("LoRA rank 8", 0.805, 9, kind="lora", **about),
@@ -106,7 +107,7 @@ def study_of_both(workshop: Workshop, name: str = "both") -> StudyRecord:
         for place, kind in enumerate(["cbow", "skipgram"])
     }  # fmt: skip
     report = {"words": ["king", "apple"], "question": "How deep should I fine-tune with 600 labelled images?"}
-    extra = {"rates": RATES}
+    extra = {"spaces": True}
     specs = [depth(0, 0.85, **extra), depth(3, 0.952, **extra), depth(9, 0.955, **extra),
              Spec("raw pixels", 0.62, method="pixels")]  # fmt: skip
     return study(workshop, name, specs, report, others=words, classes=[str(i) for i in range(10)])
@@ -124,7 +125,7 @@ def study(
             made = run_of(workshop, spec, seed, classes)
             cell = CellRecord(
                 row={"row": spec.label}, seed=seed, experiment=made.experiment, run_id=made.id, entry=entry,
-                label=spec.label, status=made.status, candidates=grid if seed == 0 else [],
+                label=spec.label, status=made.status, control=spec.control, candidates=grid if seed == 0 else [],
                 chosen=dict(best["changes"]) if best else {},
                 at_edge=list(best["changes"]) if best and best["changes"]["train.learning_rate"] in
                 (min(spec.rates), max(spec.rates)) else [],
@@ -192,7 +193,8 @@ def run_of(workshop: Workshop, spec: Spec, seed: int, classes: Sequence[str] = C
                  "seconds": {"train": 0.2, "evaluate": 0.1, "total": 0.5}}  # fmt: skip
     else:
         facts = finetune_facts(spec, labels, predicted, classes)
-        _spaces(artifacts, spec, seed, labels, predicted, classes)
+        if spec.spaces and seed == 0:
+            _spaces(artifacts, spec, seed, labels, predicted, classes)
     artifacts.save_json(experiment, facts)
     write_json(made.path / "results.json", {"results": artifacts.results})
     info = {**made.info, "default_embedding": artifacts.default_embedding}

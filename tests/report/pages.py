@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-_VOID = {"meta", "img", "br", "input", "link", "hr"}
+_VOID = {"meta", "img", "br", "input", "link", "hr", "source"}
 
 
 @dataclass
