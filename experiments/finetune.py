@@ -322,7 +322,6 @@ def controls(config: FinetuneConfig) -> list[tuple[str, dict[str, Any]]]:
         **same,
         "backbone": {**config.backbone.model_dump(mode="json"), "pretrained": False},
         "strategy": {"kind": "plain", "frozen_depth": "all", "solver": "lbfgs"},
-        "choose": {"train.penalty": [0.01, 0.1, 1.0, 10.0]},
     }
     return [*rows, ("untrained backbone's features", untrained)]
 
