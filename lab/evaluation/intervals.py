@@ -31,6 +31,9 @@ from numpy.typing import ArrayLike, NDArray
 Scores = NDArray[np.float64]
 
 
+_ROUNDING = 1e-9  # of the variance of items: a seed part below it is nothing but rounding
+
+
 @dataclass(frozen=True)
 class Component:
     """One part of the variance of an estimate.
@@ -191,6 +194,9 @@ def _estimate(
             share = residual / (seeds * items)
             components.append(Component("seeds", between_seeds / (seeds * items), seeds, seeds - 1, share))
             residuals += share
-    item_part = max(float(item_means.var(ddof=1)) / items - residuals, 0.0)
+    whole = float(item_means.var(ddof=1)) / items
+    item_part = max(whole - residuals, 0.0)
+    if item_part == 0 and all(part.variance < _ROUNDING * whole for part in components):
+        item_part = whole  # seeds that happen to agree to the last item are no proof of anything
     components.append(Component("items", item_part, items, items - 1))
     return Estimate(value, float(item_means.mean()), tuple(components), *bounds)

@@ -196,3 +196,17 @@ def test_rows_that_do_not_fit():
         difference_estimate(crossed(), crossed(items=20), paired=True)
     with pytest.raises(ValueError, match="same seeds"):
         difference_estimate(crossed(seeds=3), crossed(seeds=4), paired=True)
+
+
+def test_seeds_that_agree_to_the_last_item_prove_nothing():
+    """Every seed of both rows gets as many items right, but others: the difference is 0 and not sure at all."""
+    first, second = np.zeros((3, 60)), np.zeros((3, 60))
+    for seed in range(3):
+        first[seed, : 50 + seed] = second[seed, : 50 + seed] = 1
+        first[seed, [seed, 59 - seed]] = 0, 1
+        second[seed, [10 + seed, 55 - seed]] = 0, 1
+    assert (first.mean(axis=1) == second.mean(axis=1)).all()
+    estimate = difference_estimate(first, second, paired=True)
+    low, high = estimate.interval()
+    assert low < -0.005 < 0.005 < high
+    assert estimate.p_value() > 0.9
