@@ -15,7 +15,7 @@ from lab.errors import UserError, nearest
 if TYPE_CHECKING:
     from lab.report.comparison import Comparison
     from lab.runs.run import Run
-    from lab.runs.study import StudyRecord
+    from lab.runs.study import CellRecord, StudyRecord
 
 
 def columns(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()) -> str:
@@ -144,9 +144,13 @@ def _places_in_studies() -> dict[str, str]:
         for cell in study.cells:
             tried = [(tried["run_id"], tried["changes"]) for tried in cell.candidates]
             for run_id, values in [(cell.run_id, cell.chosen), *tried]:
-                described = describe_values({**cell.row, **values})
+                described = describe_values({**cell.row, **values, **_of_splits(cell)})
                 places.setdefault(run_id or "", f"{study.name}{':' * bool(described)}{described}")
     return places
+
+
+def _of_splits(cell: CellRecord) -> dict[str, Any]:
+    return {key: value for key, value in cell.replicate.items() if key != "seed"}
 
 
 def _list_studies() -> str:

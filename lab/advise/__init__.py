@@ -39,7 +39,7 @@ def advise_on_data(request: Request, say: Say = print, unlabelled: str | None = 
     `unlabelled`: more items without labels, of which those to label next are listed.
 
     Raises:
-        UserError: the data cannot be read or used. StudyError: runs failed; what finished stays.
+        UserError: the data cannot be read or used, or too few runs finished to say anything.
         KeyboardInterrupt: Ctrl-C; the same call goes on from there.
     """
     from lab.advise.data_report import data_lines
@@ -48,7 +48,7 @@ def advise_on_data(request: Request, say: Say = print, unlabelled: str | None = 
     from lab.data.labelled.check import check_items
     from lab.data.labelled.config import LabelledConfig
     from lab.runs.launcher import run
-    from lab.runs.study import StudyRecord
+    from lab.runs.study import StudyError, StudyRecord
 
     asked = look(request)
     check = check_items(asked.items, LabelledConfig.model_validate(asked.data()))
@@ -63,7 +63,11 @@ def advise_on_data(request: Request, say: Say = print, unlabelled: str | None = 
     else:
         _plan(asked, check, request, path, name, say)
     say("")
-    study = run(path, jobs=request.jobs, display=Brief())
+    try:
+        study = run(path, jobs=request.jobs, display=Brief())
+    except StudyError as error:  # some runs failed; what the others say is worth hearing
+        say(str(error))
+        study = error.study
     assert isinstance(study, StudyRecord)
     return advise_on_study(study, say, asked, unlabelled)
 

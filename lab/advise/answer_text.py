@@ -21,13 +21,13 @@ def sentences(advice: Advice) -> list[str]:
 
 
 def answer(advice: Advice) -> str:
-    """`Use: trains the last 2 of 9 blocks: accuracy .931 [.91, .95] over 10 folds.`"""
+    """`Recommended: trains the last 2 of 9 blocks: accuracy .931 [.91, .95] over 10 folds.`"""
     pick = advice.pick
     where = f"out of fold, {advice.over}" if advice.folds else f"on validation items, {advice.over}"
     shown = f"{advice.metric} {with_interval(pick.value, pick.low, pick.high)} {where}"
     if not advice.recommendation.settled:
         return f"Not settled. Best so far: {spoken(pick)} ({shown})."
-    return f"Use: {spoken(pick)} ({shown})."
+    return f"Recommended: {spoken(pick)} ({shown})."
 
 
 def spoken(strategy: Strategy) -> str:

@@ -36,7 +36,9 @@ class Brief(Progress):
             self.say(f"{'all' if done == total else done} of {total} runs are finished already")
 
     def started(self, job: Job) -> None:
-        """A run starts."""
+        """A run starts; what came before the first is not counted to the others."""
+        if self.done == self._done_before:
+            self._began = time.monotonic()
 
     def event(self, job: Job, event: Mapping[str, Any]) -> None:
         """Something happened in a run; only what it warns of is shown."""

@@ -5,23 +5,31 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lab.errors import LabError
 from lab.experiment import Estimate
 from lab.runs.labels import describe_values
 from lab.runs.plan import Job, PlannedRow
 from lab.runs.progress import duration
+from lab.runs.replicates import described
 from lab.runs.run import Run
 from lab.runs.schedule import Schedule
+
+if TYPE_CHECKING:
+    from lab.config import Cell
 
 
 @dataclass(frozen=True)
 class Line:
-    """One run of the table. `state`: finished, running, interrupted, failed, new, or `after the choice`."""
+    """One run of the table. `which`: its seed, or in words its seed, split and fold where these vary.
+
+    `state`: finished, running, interrupted, failed, new, or `after the choice`.
+    """
 
     id: str
     row: str
-    seed: int
+    which: str
     state: str
     estimate: Estimate | None = None
 
@@ -41,15 +49,16 @@ def lines(schedule: Schedule) -> list[Line]:
         for line in planned:
             again = line.id in known and line.id != _UNKNOWN  # two cells can share a run
             cost = Estimate(0, 0) if again or not line.to_do else estimate
-            listed.append(Line(line.id, line.row, line.seed, line.state, cost))
+            listed.append(Line(line.id, line.row, line.which, line.state, cost))
             known.add(line.id)
     return listed
 
 
 def table(listed: Sequence[Line], jobs: int) -> str:
     """The lines as text, with the sums and how long all of it takes with `jobs` runs at once."""
-    head = ("run", "row", "seed", "state", "time", "disk")
-    cells = [head, *((line.id, line.row, str(line.seed), line.state, *_cost(line)) for line in listed)]
+    which = "seed" if all(line.which.isdigit() for line in listed) else "repeat"
+    head = ("run", "row", which, "state", "time", "disk")
+    cells = [head, *((line.id, line.row, line.which, line.state, *_cost(line)) for line in listed)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     text = ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join([*text, "", _sum(listed, jobs)])
@@ -61,15 +70,20 @@ _UNKNOWN = "-"
 def _runs(row: PlannedRow, schedule: Schedule) -> Iterator[Line]:
     for a_try in row.tries:
         label = f"{row.label}, tries {describe_values(a_try.changes)}"
-        yield Line(a_try.job.id, label, row.cells[0].config.seed, _state(a_try.job, schedule))
+        yield Line(a_try.job.id, label, _which(row.cells[0]), _state(a_try.job, schedule))
     tried = {a_try.job.id for a_try in row.tries}
     for number, (cell, job) in enumerate(zip(row.cells, row.jobs, strict=True)):
         if job is None and number > 0:  # the first is one of the tries
-            yield Line(_UNKNOWN, row.label, cell.config.seed, "after the choice")
+            yield Line(_UNKNOWN, row.label, _which(cell), "after the choice")
         elif job is not None and job.id not in tried:
             chosen = row.records[number].chosen
             label = f"{row.label}, chose {describe_values(chosen)}" if chosen else row.label
-            yield Line(job.id, label, cell.config.seed, _state(job, schedule))
+            yield Line(job.id, label, _which(cell), _state(job, schedule))
+
+
+def _which(cell: Cell) -> str:
+    varying = set(cell.replicate) - {"seed"}
+    return described(cell.replicate) if varying else str(cell.config.seed)
 
 
 def _state(job: Job, schedule: Schedule) -> str:

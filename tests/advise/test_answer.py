@@ -77,7 +77,7 @@ def test_the_cheapest_of_those_that_lose_nothing_that_matters(workshop, folds, o
 
 def test_the_answer_in_words(workshop):
     lines = sentences(advice_of(study_of(workshop, LEVEL), margin=0.03))
-    assert lines[0].startswith("Use: trains the last 2, learning rate 0.003 (accuracy .9")
+    assert lines[0].startswith("Recommended: trains the last 2, learning rate 0.003 (accuracy .9")
     assert lines[0].endswith("out of fold, 5 folds).")
     assert lines[1] == "The cheapest that is shown to lose less than .03 against every other (one-sided 95 %)."
     assert lines[2].startswith("Cheaper, but may lose .1")

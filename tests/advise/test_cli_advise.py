@@ -57,11 +57,11 @@ def test_from_a_csv_to_an_answer_to_labels(sentences, quick, capsys, monkeypatch
     assert re.search(r"^Data: 52 texts of films.csv in 2 classes", out, re.M)
     assert "Plan: 2 depths of minilm-l6 × 2 folds" in out
     assert "left out for lack of time: training all 7 blocks; a larger --minutes has room" in out
-    assert re.search(r"^(Use|Not settled. Best so far): trains the ", out, re.M)
+    assert re.search(r"^(Recommended|Not settled. Best so far): trains the ", out, re.M)
     assert "test items, which were not used for the choice: accuracy" in out
     again = said(capsys, *words)
     assert "Plan: advise-films.yaml, as it stands" in again
-    assert "all of 6 runs are finished already" in again
+    assert "all of 7 runs are finished already" in again
     assert out[out.index("\n→") :] == again[again.index("\n→") :], "the same runs give the same answer"
     read = said(capsys, "advise", "advise-films")
     assert read.strip().splitlines()[-5:] == again.strip().splitlines()[-5:]

@@ -96,3 +96,10 @@ def test_other_weights_are_another_run_on_the_same_data(toy, monkeypatch):
     assert other.info["data"]["inputs"] == {"weights": "bb"}
     labels = [row.label for row in lab.compare(one, other).tables[0].rows]
     assert labels == ["toy (weights aa)", "toy (weights bb)"]
+
+
+def test_a_dry_run_names_the_fold(toy, capsys):
+    lab.run({"experiment": "toy", "name": "f", "sweep": FOLDS}, dry_run=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["run", "row", "repeat", "state", "time", "disk"]
+    assert lines[2].split()[1:4] == ["toy", "fold", "1"]
