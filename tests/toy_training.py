@@ -33,6 +33,7 @@ EVERY_KIND = [
     {"kind": "bitfit"},
     {"kind": "lora", "lora_rank": 2},
     {"kind": "scalar_mix"},
+    {"kind": "scalar_mix", "batch_norm": "track"},
     {"frozen_depth": 2, "batch_norm": "track"},
     {"frozen_depth": 2, "batch_norm": "train"},
     {"kind": "lora", "batch_norm": "train"},

@@ -203,10 +203,11 @@ class Loop:
         return loss / len(items), right / len(items)
 
     def _fetch(self, part: str, cut: int, view: int) -> Fetch:
-        """How the activations of one part come: features of a whole part from memory, all else from the cache."""
+        """How the activations of one part come: features that come again from memory, all else from the cache."""
         items = getattr(self.selection, part)
-        at_end = cut == len(self.plan.blocks)
-        if not at_end or (self.plan.kind != "scalar_mix" and not self._activations(cut).cached):
+        mixed = self.plan.kind == "scalar_mix"
+        comes_again = mixed or (self.plan.cache and not (self.plan.fresh_views and view))
+        if cut < len(self.plan.blocks) or not comes_again:
             activations = self._activations(cut)
             return lambda places: activations.batch(items[places], view)
         if (part, view) not in self._kept:
@@ -285,7 +286,7 @@ def _parts(
 ) -> Iterator[tuple[np.ndarray, Tensor, Tensor | None, int]]:
     """Batches of places in `index`, their activations, and the cut these stand at."""
     cut = plan.min_cut
-    if plan.kind == "scalar_mix":
+    if plan.kind == "scalar_mix" and cut == len(plan.blocks):
         features = end_features(classifier, plan, cache, index)
         for places in evaluation_batches(index, batch_size):
             yield places, features[torch.from_numpy(places)], None, cut

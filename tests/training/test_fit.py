@@ -190,9 +190,15 @@ def test_augmented_views_by_epoch():
 def test_features_of_a_cache_and_on_the_fly_train_alike(kind):
     curves = []
     for keeps in (True, False):
-        _, _, fitted = toys.trained(kind, {}, cache=toys.ToyCache(kind, keeps=keeps))
+        _, _, fitted = toys.trained(kind, {}, {"cache": keeps}, cache=toys.ToyCache(kind, keeps=keeps))
         curves.append([row["train_loss"] for row in fitted.history])
     assert curves[0] == pytest.approx(curves[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mix_is_the_same_without_a_cache(kind):
+    found = [toys.trained(kind, {"kind": "scalar_mix"}, {"cache": cache})[2].history for cache in (True, False)]
+    assert [row["train_loss"] for row in found[0]] == [row["train_loss"] for row in found[1]]
 
 
 def test_bf16_trains():
