@@ -4,7 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
-from finetune_runs import RATES, Spec, depth, study, study_of_both, study_of_depths, study_of_sizes, study_of_strategies
+from finetune_runs import (
+    RATES,
+    Spec,
+    depth,
+    run_of,
+    study,
+    study_of_both,
+    study_of_depths,
+    study_of_sizes,
+    study_of_strategies,
+)
 from pages import Page
 from workshop import HOSTILE, Workshop
 
@@ -247,8 +257,6 @@ def test_several_splits_of_one_task_stand_in_one_picture(workshop):
 
 
 def test_one_run_makes_a_page(workshop):
-    from finetune_runs import run_of
-
     page = Page(build(run_of(workshop, depth(3, 0.9, spread=0), 0)).read_text())
     assert page.one("p", class_="answer").text.startswith("Training the last 3 of 9 blocks: accuracy .900 [")
     assert page.all("circle")  # with one row there is nothing to draw over depth
