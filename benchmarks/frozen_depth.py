@@ -56,7 +56,7 @@ class Task:
 
 @dataclass
 class Timed:
-    """One side at one depth: median seconds of an epoch, and accuracy on the test items after `EPOCHS`."""
+    """One side at one depth: mean seconds of an epoch, and accuracy on the test items after `EPOCHS`."""
 
     seconds: float
     accuracy: float
@@ -84,18 +84,18 @@ def compare_text(depths: Sequence[str], quick: bool) -> list[str]:
     from peers.trainer import TrainerPeer
 
     task = text_task(train=256 if quick else 2000, test=128 if quick else 1000)
-    padded = TrainerPeer(task, BATCH, EPOCHS if not quick else 1, pad_to=128)
-    peers = {"Trainer": TrainerPeer(task, BATCH, EPOCHS)}
+    lines = compare(task, "text", depths, "Trainer", TrainerPeer(task, BATCH, EPOCHS))
     if not quick:
-        peers["Trainer padding to 128"] = padded
-    return compare(task, "text", depths, peers)
+        padded = TrainerPeer(task, BATCH, EPOCHS, pad_to=128)
+        lines += compare(task, "text", ["all", "half"], "Trainer padding to 128", padded)
+    return lines
 
 
 def compare_images(depths: Sequence[str], quick: bool, folder: Path) -> list[str]:
     from peers.image_loop import ImageLoop
 
     task = image_task(train=64 if quick else 600, test=64 if quick else 200)
-    return compare(task, "image", depths, {"plain loop": ImageLoop(task, BATCH, EPOCHS, folder / "images")})
+    return compare(task, "image", depths, "plain loop", ImageLoop(task, BATCH, EPOCHS, folder / "images"))
 
 
 def text_task(train: int, test: int) -> Task:
@@ -132,52 +132,46 @@ def image_task(train: int, test: int) -> Task:
     )
 
 
-def compare(task: Task, kind: str, depths: Sequence[str], peers: dict[str, Any]) -> list[str]:
-    """Time all sides depth by depth, printing as it goes; returns the lines of ratios, which stand last."""
+def compare(task: Task, kind: str, depths: Sequence[str], name: str, peer: Any) -> list[str]:
+    """Time both sides depth by depth, printing as it goes; returns the lines of ratios, which stand last."""
     print(f"\n{task.name}; {torch.get_num_threads()} threads, batches of {BATCH}, {EPOCHS} epochs a depth", flush=True)
     ours = Ours(task)
     blocks = ours.backbone.block_names
     frozen = {depth: resolve_depth(DEPTHS[depth], blocks) for depth in depths}
     fill = ours.fill(list(frozen.values()))
-    found: dict[str, dict[str, Timed]] = {name: {} for name in ("lab", *peers)}
-    sides: dict[str, Any] = {"lab": ours, **peers}
+    found: dict[str, dict[str, Timed]] = {"lab": {}, name: {}}
+    sides = {"lab": ours, name: peer}
     for side in sides.values():
-        side.warm_up(frozen[depths[-1]], len(blocks))
+        side.warm_up(frozen[depths[-1]])
     for depth in depths:
         rate = RATES[kind]["all" if frozen[depth] == len(blocks) else "deeper"]
-        for name, side in sides.items():
-            found[name][depth] = timed = side.run(frozen[depth], rate)
+        for label, side in sides.items():
+            found[label][depth] = timed = side.run(frozen[depth], rate)
             print(
-                f"  {depth} ({frozen[depth]} of {len(blocks)} blocks frozen): {name} {timed.seconds:.3f} s an epoch, "
+                f"  {depth} ({frozen[depth]} of {len(blocks)} blocks frozen): {label} {timed.seconds:.3f} s an epoch, "
                 f"accuracy {timed.accuracy:.3f}",
                 flush=True,
             )
-    overhead = ours.overhead(frozen["half"])
-    return ratios(kind, found, fill, frozen, overhead)
+    share = ours.overhead(frozen["half"])
+    lines = [f"\n{kind}: what lab does around the training steps takes {100 * share:.1f} % of their time"]
+    return lines + ratios(kind, name, found["lab"], found[name], fill)
 
 
-def ratios(
-    kind: str, found: dict[str, dict[str, Timed]], fill: float, frozen: dict[str, int], overhead: float
-) -> list[str]:
-    """What the figures come to: one epoch with everything frozen, the sweep, and its half with much frozen."""
-    lines = [f"\n{kind}: the loop of lab around the training steps takes {100 * overhead:.1f} % of them"]
-    deep = [depth for depth in frozen if depth != "none"]
-    for name, theirs in found.items():
-        if name == "lab":
-            continue
-        ours = found["lab"]
-        for depth in frozen:
-            lines.append(
-                f"{kind}, {depth}: an epoch {theirs[depth].seconds / ours[depth].seconds:.1f}× as fast as {name}"
-            )
-        for label, chosen in (("sweep", list(frozen)), ("depth half and more", deep)):
-            mine = fill + SWEEP_EPOCHS * sum(ours[depth].seconds for depth in chosen)
-            other = SWEEP_EPOCHS * sum(theirs[depth].seconds for depth in chosen)
-            lines.append(
-                f"{kind}, {label} {{{', '.join(chosen)}}} at {SWEEP_EPOCHS} epochs, computed: lab {mine:.1f} s, "
-                f"of which {fill:.1f} s fill the cache; {name} {other:.1f} s; ratio: {other / mine:.1f}×"
-            )
-    return lines
+def ratios(kind: str, name: str, ours: dict[str, Timed], theirs: dict[str, Timed], fill: float) -> list[str]:
+    """What the figures come to: an epoch at each depth, the sweep, and the part of it with much frozen."""
+    lines = []
+    for depth in ours:
+        ratio = theirs[depth].seconds / ours[depth].seconds
+        lines.append(f"{kind}, {depth}: an epoch {ratio:.1f}× as fast as {name}")
+    deep = [depth for depth in ours if depth != "none"]
+    for label, chosen in {"sweep": list(ours), "depth half and more": deep}.items():
+        mine = fill + SWEEP_EPOCHS * sum(ours[depth].seconds for depth in chosen)
+        other = SWEEP_EPOCHS * sum(theirs[depth].seconds for depth in chosen)
+        lines.append(
+            f"{kind}, {label} {{{', '.join(chosen)}}} at {SWEEP_EPOCHS} epochs, computed: lab {mine:.1f} s, "
+            f"of which {fill:.1f} s fill the cache; {name} {other:.1f} s; ratio: {other / mine:.1f}×"
+        )
+    return lines if "none" in ours else lines[:-1]
 
 
 class Ours:
@@ -197,7 +191,7 @@ class Ours:
         self.cache.fill(cuts, self.task.test)  # for the accuracy only
         return seconds
 
-    def warm_up(self, depth: int, blocks: int) -> None:
+    def warm_up(self, depth: int) -> None:
         few = Selection(self.task.train[: 2 * BATCH], self.task.train[:0], self.task.items.labels)
         self._train(depth, 1e-5, few, 1)
 

@@ -64,7 +64,7 @@ class ImageLoop:
         )
         return DataLoader(ImageFolder(self.folder / part, transform), self.batch, shuffle=shuffle)
 
-    def warm_up(self, depth: int, blocks: int) -> None:
+    def warm_up(self, depth: int) -> None:
         self._train(depth, 1e-5, 1, 2)
 
     def run(self, depth: int, rate: float) -> Any:

@@ -91,7 +91,7 @@ class TrainerPeer:
         )
         return trainer, marks
 
-    def warm_up(self, depth: int, blocks: int) -> None:
+    def warm_up(self, depth: int) -> None:
         trainer, _ = self._trainer(depth, 1e-5, self._rows(self.task.train[: 2 * self.batch]), num_train_epochs=1)
         trainer.train()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-WINDOW = 16
+WINDOW = 32
 """Batches among which texts are sorted by length: the wider, the less padding and the less chance in the batches."""
 
 

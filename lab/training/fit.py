@@ -22,6 +22,7 @@ from lab.training.batches import epoch_batches, evaluation_batches, steps_per_ep
 from lab.training.classifier import Classifier, ScalarMix
 from lab.training.config import TrainConfig
 from lab.training.freezing import evaluating, set_modes, set_trainable, trainable_names
+from lab.training.memory import kept_memory
 from lab.training.optimisation import Optimisation
 from lab.training.recorder import Recorder
 from lab.training.selection import Selection
@@ -49,6 +50,7 @@ class Fitted:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
+@kept_memory()
 def fit(
     classifier: Classifier,
     plan: Plan,

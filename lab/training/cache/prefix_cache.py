@@ -24,6 +24,7 @@ from lab.training.cache.raw import Augmentation, RawInputs
 from lab.training.cache.shards import FORMAT, Layout
 from lab.training.cache.store import Store, filling, make_room, spoken_bytes
 from lab.training.inputs import ItemInputs
+from lab.training.memory import kept_memory
 
 Say = Callable[[str], None]
 _NEWS_SECONDS = 10.0
@@ -86,6 +87,7 @@ class PrefixCache:
         positions = {cut: n if target.pooled else n * length for cut, target in targets.items()}
         return {cut: int(positions[cut] * layouts[target].bytes_per_position) for cut, target in targets.items()}
 
+    @kept_memory()
     def fill(
         self,
         cuts: Iterable[int],
