@@ -20,7 +20,7 @@ def made_up(n: int = 60, d: int = 200, classes: int = 3) -> tuple[np.ndarray, np
 def test_the_combination_of_items_is_the_solution_itself(penalty):
     x, labels = made_up()
     weight, bias = Fit(sparse.csr_matrix(x), labels, 3, tolerance=1e-8)(penalty)
-    exact = logistic_regression(x, labels, 3, penalty=penalty, standardise=False, tolerance=1e-8, iterations=5000)
+    exact = logistic_regression(x, labels, 3, penalty=penalty, scale=False, tolerance=1e-8, iterations=5000)
     assert np.allclose(weight, exact.weight, atol=1e-4)
     assert np.allclose(x @ weight.T + bias, exact.logits(x), atol=1e-4)
 
