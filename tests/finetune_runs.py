@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Spec:
     test: str = "t1"
     control: bool = False
     spaces: bool = False
+    strategy: dict[str, Any] = field(default_factory=dict)
+    how: str = "random, shares of `label` kept"
 
 
 def depth(trained: int, level: float, **more: Any) -> Spec:
@@ -158,12 +160,12 @@ def candidates(spec: Spec) -> list[dict[str, Any]]:
 def run_of(workshop: Workshop, spec: Spec, seed: int, classes: Sequence[str] = CLASSES) -> Run:
     """One finished run; items are as hard for every row, so that rows differ by less than their means."""
     experiment = "baseline" if spec.method else "finetune"
-    data = {"source": spec.source, "train_size": spec.size, "per_class": None}
+    data = {"source": spec.source, "train_size": spec.size, "per_class": None, "split": {"by": spec.how, "seed": 0}}
     config: dict[str, Any] = {"data": data}
     if spec.method:
         config["method"] = {"name": spec.method}
     else:
-        config |= {"strategy": {"kind": spec.kind, "frozen_depth": 9 - (spec.trained or 0)},
+        config |= {"strategy": {"kind": spec.kind, "frozen_depth": 9 - (spec.trained or 0), **spec.strategy},
                    "backbone": {"name": "efficientnet-lite0", "pretrained": spec.pretrained}}  # fmt: skip
     curve = [1.0 / (i + 1) + 0.02 * seed for i in range(5)] if not spec.method else []
     made = workshop.run(experiment, seed, config, level=None, data=_data(spec))
@@ -267,8 +269,7 @@ def _spaces(
 
 
 def _split(spec: Spec) -> dict[str, Any]:
-    how = "random, shares of `label` kept"
-    return {"how": how, "train": spec.size or 600, "validation": ITEMS, "test": ITEMS, "leaked": 0, "removed": []}
+    return {"how": spec.how, "train": spec.size or 600, "validation": ITEMS, "test": ITEMS, "leaked": 0, "removed": []}
 
 
 def _data(spec: Spec) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lab.errors import LabError
 from lab.report import finetune_sizes as sizes
 from lab.report.dots import Measured, dot_picture
 from lab.report.figures import PageFigure
@@ -15,8 +16,10 @@ from lab.report.finetune_checks import DataCheck, data_checks
 from lab.report.finetune_errors import Errors, errors_of
 from lab.report.finetune_figures import cost_figure, depth_figure
 from lab.report.finetune_rates import RateGrid, rate_grid
-from lab.report.finetune_rows import Group, groups_of
+from lab.report.finetune_rows import Entry, Group, groups_of
+from lab.report.style import COLORS
 from lab.report.text import typeset
+from lab.runs.run import Run
 
 if TYPE_CHECKING:
     from lab.runs.study import Row
@@ -125,22 +128,35 @@ def _part(group: Group, choice: Choice | None) -> Part:
 
 
 def _splits(groups: Sequence[Group]) -> dict[str, Any] | None:
-    """One picture of all rows where a task was tested on several splits, as random, grouped and leaky ones."""
-    keys = [(group.task, group.size) for group in groups]
-    twice = [group for group, key in zip(groups, keys, strict=True) if keys.count(key) > 1]
+    """One picture of all rows where a task was split in several ways, as random, grouped and leaky.
+
+    Below each row that chose among several tries stands what choosing on the test items would have claimed.
+    """
+    twice = [group for group in groups if group.several_splits]
     if not twice:
         return None
-    rows = [
-        Measured(entry.label, place % 8, line.value or 0.0, line.low, line.high, dict(line.values), note=_how(entry))
-        for place, group in enumerate(twice)
-        for entry in group.entries
-        for line in [group.line(entry)]
-    ]
-    caption = (
-        "Each split has test items of its own, so no verdict compares these rows; the same model stands in all of them."
-    )
+    rows = []
+    for place, group in enumerate(twice):
+        for entry in group.entries:
+            line, color = group.line(entry), place % len(COLORS)
+            name = entry.split if len(group.entries) == 1 else f"{entry.title}, {entry.split}"
+            values = dict(line.values)
+            rows.append(Measured(name, color, line.value or 0.0, line.low, line.high, values, note=entry.label))
+            if (claimed := chosen_on_test(entry, group.table.metric)) is not None:
+                note = f"best of {len(entry.row.candidates)} tries on the test items of the first run"
+                rows.append(Measured("… chosen on test", color, claimed, values={entry.run.seed: claimed}, note=note))
+    caption = "Each split has test items of its own, so no verdict compares these rows; all of them are the same model."
     return dot_picture("What the split does to the accuracy", rows, caption)
 
 
-def _how(entry: Any) -> str:
-    return str((entry.facts.get("split") or {}).get("how") or "")[:80]
+def chosen_on_test(entry: Entry, metric: str) -> float | None:
+    """The best test value among the tries of which the entry chose one on validation data; None for fewer than two."""
+    values = []
+    for candidate in entry.row.candidates:
+        try:
+            table = Run(entry.run.path.parent / str(candidate.get("run_id"))).results
+        except LabError:  # it failed, or was deleted
+            continue
+        found = table[(table["metric"] == metric) & (table["split"] == "test")]
+        values += found["value"].tolist()[:1]
+    return max(values) if len(values) > 1 else None

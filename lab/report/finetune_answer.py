@@ -239,6 +239,16 @@ def certainty(group: Group, choice: Choice | None) -> list[str]:
     return [text for text in (f"{how}{own}", why, group.table.settle) if text]
 
 
+def over_splits(groups: Sequence[tuple[Group, Choice | None]]) -> str:
+    """What one model reaches under several splits of the same data; each has its own test items, hence no verdict."""
+    said = []
+    for group, choice in groups:
+        line = group.line(choice.entry if choice else group.entries[0])
+        said.append(f"{group.entries[0].split}: {with_interval(line.value or 0.0, line.low, line.high)}")
+    metric = spoken(groups[0][0].table.metric)
+    return f"What the split does to the {metric} of the same model: {'; '.join(said)}."
+
+
 def answers(groups: Sequence[Group], choices: Sequence[Choice | None]) -> list[Answer]:
     """One a task: the answer for its largest number of labels, then the choice for each smaller one."""
     tasks = list(dict.fromkeys(group.task for group in groups))
@@ -248,6 +258,10 @@ def answers(groups: Sequence[Group], choices: Sequence[Choice | None]) -> list[A
             ((group, choice) for group, choice in zip(groups, choices, strict=True) if group.task == task),
             key=lambda pair: -pair[0].size,
         )
+        same = [pair for pair in here if pair[0].several_splits and pair[0].size == here[0][0].size]
+        if same:
+            found.append(Answer(task if len(tasks) > 1 else "", typeset(over_splits(same))))
+            continue
         text = typeset(answer(*here[0]))
         fewer = [
             f"with {count(group.size, 'label')}, {choice.entry.infinitive.removeprefix('to ')} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,9 @@ def _check(task: str, facts: Mapping[str, Any], several: bool) -> DataCheck:
     sentences, warnings = _on_split(split), []
     if classes:
         small, large = min(classes.items(), key=lambda c: c[1]), max(classes.items(), key=lambda c: c[1])
-        sentences.append(
-            f"{sum(classes.values()):,} items of {count(len(classes), 'class', 'classes')}, from {small[1]:,} "
-            f"({short(str(small[0]), 40)}) to {large[1]:,} ({short(str(large[0]), 40)})."
-        )
+        sizes = f"from {small[1]:,} ({short(str(small[0]), 40)}) to {large[1]:,} ({short(str(large[0]), 40)})"
+        sizes = f"{small[1]:,} each" if small[1] == large[1] else sizes
+        sentences.append(f"{sum(classes.values()):,} items of {count(len(classes), 'class', 'classes')}, {sizes}.")
     if (smallest := check.get("smallest_difference")) is not None:
         sentences.append(
             f"With this many test items, two strategies whose true accuracies differ by less than {plain(smallest, 3)} "
@@ -77,7 +77,7 @@ def _check(task: str, facts: Mapping[str, Any], several: bool) -> DataCheck:
 
 def _on_split(split: Mapping[str, Any]) -> list[str]:
     sizes = [f"{int(split[part]):,} {part}" for part in _PARTS if isinstance(split.get(part), int) and split[part]]
-    how = f"Split: {split['how']}" if split.get("how") else ""
+    how = re.sub(r"`([^`]*)`", r"“\1”", f"Split: {split['how']}") if split.get("how") else ""
     removed = split.get("removed") or []
     gone = f" {count(len(removed), 'near-duplicate')} removed from training." if removed else ""
     text = f"{how}; {listing(sizes)}." if how and sizes else f"{how or listing(sizes)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lab.errors import LabError
 from lab.report.comparison import compare
-from lab.report.text import count
+from lab.report.numbers import as_given
+from lab.report.text import count, listing
 
 if TYPE_CHECKING:
     from lab.report.comparison_tables import Table, TableRow
@@ -33,6 +35,8 @@ STRATEGIES = {
     "lora": "LoRA",
     "scalar_mix": "scalar mix",
 }
+
+SOLVERS = {"lbfgs": "L-BFGS head", "closed_form": "ridge head"}
 
 Kind = Literal["depth", "strategy", "scratch", "untrained", "baseline"]
 
@@ -110,8 +114,24 @@ class Entry:
 
     @property
     def _strategy(self) -> str:
-        about = self.facts.get("strategy") or {}
-        return STRATEGIES.get(str(about.get("kind"))) or self.label
+        settings = self.run.config.get("strategy") or {}
+        kind, solver = str((self.facts.get("strategy") or {}).get("kind")), settings.get("solver")
+        if kind == "surgical" and settings.get("blocks"):
+            return f"surgical, {listing([str(block) for block in settings['blocks']])}"
+        if kind == "plain" and settings.get("layer_decay"):
+            return f"layer decay {as_given(settings['layer_decay'])}"
+        if kind == "plain" and not self.trained and solver in SOLVERS:
+            return SOLVERS[solver]
+        name = STRATEGIES.get(kind, self.label)
+        return f"{name}, last {self.trained}" if kind in STRATEGIES and 0 < self.trained < self.blocks else name
+
+    @property
+    def split(self) -> str:
+        """How its data were split, in words."""
+        split = self.facts.get("split") or {}
+        how = re.sub(r"`([^`]*)`", r"“\1”", str(split.get("how") or "a split"))
+        leaked, test = split.get("leaked"), split.get("test")
+        return f"{how}, {leaked:,} of {test:,} test items leaked" if leaked and isinstance(test, int) else how
 
     @property
     def gerund(self) -> str:
@@ -149,6 +169,7 @@ class Group:
     table: Table
     several_tasks: bool = False
     several_sizes: bool = False
+    several_splits: bool = False
     lines: dict[str, TableRow] = field(default_factory=dict)
 
     @cached_property
@@ -161,7 +182,8 @@ class Group:
     def title(self) -> str:
         """What sets the group apart: `flowers5, 100 labels`; "" where it is the only one."""
         parts = [self.task] if self.several_tasks else []
-        return ", ".join([*parts, *([count(self.size, "label")] if self.several_sizes else [])])
+        parts += [count(self.size, "label")] if self.several_sizes else []
+        return ", ".join([*parts, *([self.entries[0].split] if self.several_splits else [])])
 
     def of(self, *kinds: Kind) -> list[Entry]:
         """The entries of these kinds; depths ascending by blocks trained."""
@@ -206,6 +228,8 @@ def groups_of(rows: Sequence[Row]) -> list[Group]:
     for group in groups:
         group.several_tasks = len({other.task for other in groups}) > 1
         group.several_sizes = len({other.size for other in groups}) > 1
+        alike = [other for other in groups if (other.task, other.size) == (group.task, group.size)]
+        group.several_splits = len(alike) > 1
     return groups
 
 
@@ -244,7 +268,8 @@ def _one_depth_each(entries: Sequence[Entry]) -> list[Entry]:
 
 def _question(row: Row) -> tuple[str, ...]:
     data = row.runs[0].config.get("data") or {}
-    return (str(data.get("source")), str(data.get("train_size")), str(data.get("per_class")))
+    split = {key: value for key, value in (data.get("split") or {}).items() if key not in ("seed", "fold")}
+    return (str(data.get("source")), str(data.get("train_size")), str(data.get("per_class")), str(split))
 
 
 def task_name(source: str) -> str:

@@ -24,7 +24,7 @@ from lab.report.finetune_answer import answer, answers, choose, times
 from lab.report.finetune_errors import errors_of
 from lab.report.finetune_figures import depth_figure
 from lab.report.finetune_rates import rate_grid, rate_text
-from lab.report.finetune_rows import groups_of, split_rows
+from lab.report.finetune_rows import entry_of, groups_of, split_rows
 from lab.report.finetune_sizes import learning_curves, similarity_table, textbook
 
 
@@ -216,7 +216,7 @@ def test_sections_say_what_was_frozen_saved_mistaken_and_checked(depths):
     assert "camera: phone" in mistakes
     assert "1 slice with more mistakes than the average" in mistakes
     check = page.one("section", id="check").text
-    assert "Split: random, shares of `label` kept; 600 train, 600 validation and 600 test." in check
+    assert "Split: random, shares of “label” kept; 600 train, 600 validation and 600 test." in check
     assert "differ by less than .021" in check
     assert "cannot tell the splits apart" in check
     certainty = page.one("section", id="certainty").text
@@ -250,10 +250,34 @@ def test_strategies_stand_beside_the_depths(workshop):
 
 
 def test_several_splits_of_one_task_stand_in_one_picture(workshop):
-    specs = [depth(3, level, label=f"{kind} split", test=kind) for kind, level in (("random", 0.95), ("grouped", 0.8))]
-    page = finetune_page(study(workshop, "splits", specs).rows())
-    assert [row["label"] for row in page.splits["rows"]] == ["random split", "grouped split"]
-    assert [row["value"] for row in page.splits["rows"]] == [".950", ".800"]
+    kinds = (("random", 0.95), ("grouped", 0.8))
+    specs = [depth(3, level, label=f"{kind} row", test=kind, how=kind) for kind, level in kinds]
+    record = study(workshop, "splits", specs)
+    rows = record.rows()
+    tries = [run_of(workshop, depth(3, level, test="random", how="random", spread=0), 0) for level in (0.93, 0.97)]
+    rows[0].candidates[:] = [{"run_id": run.id, "changes": {"train.penalty": 1}} for run in tries]
+    page = finetune_page(rows)
+    assert page.answers[0].text.startswith("What the split does to the accuracy of the same model: random: .950 [")
+    assert [(row["label"], row["value"]) for row in page.splits["rows"]] == [
+        ("random", ".950"),
+        ("… chosen on test", ".970"),
+        ("grouped", ".800"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("about", "title"),
+    [
+        ({"kind": "surgical", "strategy": {"blocks": [1, "head"]}}, "surgical, 1 and head"),
+        ({"kind": "lp_ft", "trained": 3}, "LP-FT, last 3"),
+        ({"kind": "plain", "trained": 9, "strategy": {"layer_decay": 0.7}}, "layer decay .7"),
+        ({"kind": "new", "label": "a new one"}, "a new one"),
+    ],
+)
+def test_strategies_have_short_names(workshop, about, title):
+    spec = Spec(about.get("label", "x"), 0.9, about.get("trained", 9), kind=about["kind"], seeds=1)
+    spec.strategy = about.get("strategy", {})
+    assert entry_of(study(workshop, "s", [spec]).rows()[0]).title == title
 
 
 def test_one_run_makes_a_page(workshop):
