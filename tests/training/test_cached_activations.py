@@ -1,4 +1,4 @@
-"""What the cache gives is what the network gives, for networks of every library; pretrained ones train alike from it."""
+"""What the cache gives is what the network gives, for networks of every library; pretrained ones train alike."""
 
 from __future__ import annotations
 
