@@ -28,10 +28,8 @@ def open_backbone(config: BackboneConfig, seed: int = 0) -> Backbone:
     Raises `UserError` where it cannot be found, loaded or split into blocks.
     """
     from lab.data.backbones import locate_backbone
-    from lab.memory import reuse_freed_memory
     from lab.models.backbone import load_backbone
 
-    reuse_freed_memory()
     return load_backbone(
         locate_backbone(config.name),
         pretrained=config.pretrained,

@@ -254,6 +254,7 @@ class Predictions:
     features: np.ndarray
 
 
+@kept_memory()
 def predict(
     classifier: Classifier,
     plan: Plan,
