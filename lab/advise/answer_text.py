@@ -53,7 +53,8 @@ def _reasons(advice: Advice) -> list[str]:
     if said.needed is not None and (ways := _ways(said.needed)):
         lines.append(f"{' or '.join(ways)} would probably settle it (for: {said.needed.label}).")
     elif not few:
-        lines.append("No number of repeats would settle it: it takes more labels.")
+        both = "Neither more seeds nor more validation items would settle it alone: it takes both."
+        lines.append("It would take many times as many labels to settle it." if advice.folds else both)
     return lines
 
 

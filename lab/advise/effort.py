@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 RATES = {
-    "image": [1e-3, 3e-3, 1e-2, 3e-4],
-    "text": [1e-4, 3e-4, 1e-3, 3e-5],
+    "image": [3e-3, 1e-3, 1e-2, 3e-4],
+    "text": [3e-4, 1e-3, 1e-4, 3e-5],
 }
 """Learning rates of AdamW to choose from, the most likely ones first."""
-PENALTIES = [0.01, 0.1, 1.0, 10.0]
+PENALTIES = [0.1, 1.0, 10.0, 100.0]
 SECONDS_A_RUN = 3.0
 """Reading the data, loading the network, judging and saving."""
 

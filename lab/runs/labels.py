@@ -33,12 +33,17 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
     rows: dict[str, Cell] = {}
     for key, cell in zip(keys, cells, strict=True):
         rows.setdefault(key, cell)
-    spoken = {key: _spoken(cell) for key, cell in rows.items()}
+    spoken = {key: _spoken(rows, cell, cell.row) for key, cell in rows.items()}
     labels = _swept(rows, _short, spoken)
+    for key, differ in _differing_keys(rows).items():
+        if not labels[key] and not rows[key].control:  # an entry without a sweep, in the words of its recipe
+            spoken[key] = _spoken(rows, rows[key], differ)
+            labels[key] = ", ".join(spoken[key].values())
     for key in _shared(labels):
         labels[key] = _swept(rows, _full, {})[key]
     fronts = _fronts(rows, spoken)
-    labels = {key: _joined(fronts[key], label) for key, label in labels.items()}
+    comma = {key: "," if cell.control and labels[key] else "" for key, cell in rows.items()}
+    labels = {key: _joined(f"{fronts[key]}{comma[key]}", label) for key, label in labels.items()}
     differing = _differing(rows)
     for key in _shared(labels) if len(rows) > 1 else []:
         labels[key] = _joined(labels[key], differing[key])
@@ -60,16 +65,17 @@ def _fronts(rows: Mapping[str, Cell], spoken: Mapping[str, Mapping[str, str]]) -
     return fronts
 
 
-def _spoken(cell: Cell) -> dict[str, str]:
-    """The swept values of which the recipe speaks in its own words."""
+def _spoken(rows: Mapping[str, Cell], cell: Cell, values: Mapping[str, Any]) -> dict[str, str]:
+    """Those of the values of which the recipe speaks in its own words; of a control also another recipe of the rows."""
     from lab.config import load_recipe
 
-    speak = load_recipe(cell.experiment).spoken
+    names = dict.fromkeys([cell.experiment, *(other.experiment for other in rows.values() if cell.control)])
     words: dict[str, str] = {}
-    for key, value in cell.row.items() if speak else ():
-        with suppress(Exception):  # a label is a courtesy; what is wrong is said where it is planned
-            if speak and (text := speak(key, value, cell.config)):
-                words[key] = text
+    for speak in [load_recipe(name).spoken for name in names]:
+        for key, value in values.items() if speak else ():
+            with suppress(Exception):  # a label is a courtesy; what is wrong is said where it is planned
+                if speak and key not in words and (text := speak(key, value, cell.config)):
+                    words[key] = text
     return words
 
 
@@ -109,16 +115,24 @@ def _swept(
 
 def _differing(rows: Mapping[str, Cell]) -> dict[str, str]:
     """The values a row does not sweep in which the rows of its experiment differ; "" where these are many."""
-    texts = dict.fromkeys(rows, "")
+    found = _differing_keys(rows)
+    names = short_names(key for values in found.values() for key in values)
+    few = {key: values if len(values) <= _MOST_KEYS else {} for key, values in found.items()}
+    return {key: describe_values(values, names) for key, values in few.items()}
+
+
+def _differing_keys(rows: Mapping[str, Cell]) -> dict[str, dict[str, Any]]:
+    """By row the keys, with its values, in which the rows of its experiment differ and which it does not sweep."""
+    found: dict[str, dict[str, Any]] = {}
     for experiment in {cell.experiment for cell in rows.values()}:
         flat = {key: _flat(cell.values) for key, cell in rows.items() if cell.experiment == experiment}
         names = dict.fromkeys(name for values in flat.values() for name in values)
         differ = [name for name in names if len({_full(v.get(name)) for v in flat.values()}) > 1]
         for key, values in flat.items():
-            others = [n for n in differ if not any(n == s or n.startswith(f"{s}.") for s in rows[key].row)]
-            if len(others) <= _MOST_KEYS:
-                texts[key] = describe_values({n: values.get(n) for n in others}, short_names(differ))
-    return texts
+            own = rows[key].row
+            others = [n for n in differ if not any(n == s or n.startswith(f"{s}.") for s in own)]
+            found[key] = {name: values.get(name) for name in others}
+    return found
 
 
 def _shared(labels: Mapping[str, str]) -> list[str]:

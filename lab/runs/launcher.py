@@ -45,8 +45,8 @@ def run(
     `config`: a YAML file, the name of a shipped config, the same as a mapping, or what `lab.config.load` returned.
     `overrides`: `key.path=value`, as on the command line. `jobs`: runs at once; with more than one, each has a process
     of its own. `dry_run`: print the runs and what they cost, and do nothing. `rerun`: do finished runs again.
-    `quiet`: print nothing. `on_event`: called with every event of every run, a small dict with `run`, its id, and
-    `event` (see `lab.runs.writer`). `display`: what shows the progress, else the one that fits the terminal.
+    `quiet`: print nothing. `on_event`: called with every event of every run, a small dict (see `lab.runs.writer`).
+    `display`: what shows the progress, else the one that fits the terminal.
 
     Returns the `Run`, or a study's `StudyRecord` (for `dry_run` always a `StudyRecord`, which is not saved).
 

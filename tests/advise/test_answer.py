@@ -113,7 +113,7 @@ def test_what_is_not_settled_says_what_would(workshop):
     lines = sentences(advice)
     assert lines[0].startswith("Not settled. Best so far: ")
     assert lines[1] == "None is shown to lose less than .0001 against all others (one-sided 95 %)."
-    assert "would probably settle it" in lines[2] or "it takes more labels" in lines[2]
+    assert "would probably settle it" in lines[2] or "it takes both" in lines[2]
 
 
 def test_a_simple_method_that_does_as_well_is_said(workshop):

@@ -51,6 +51,16 @@ def test_rows_are_called_as_the_recipe_speaks(recipe):
     assert row_labels(plan.cells) == ["walks 0.1 of 10, kind=plain", "walks 0.2 of 10, kind=plain"]
 
 
+def test_an_entry_without_a_sweep_is_called_by_what_differs(recipe):
+    recipe(spoken=spoken)
+    entries = [
+        {"config": {"experiment": "toy"}, "sweep": {"model.rate": [0.1, 0.2]}},
+        {"config": {"experiment": "toy", "model": {"rate": 0.3, "kind": "fancy"}, "steps": 5}},
+    ]
+    labels = row_labels(load({"name": "x", "study": entries}).cells)
+    assert labels == ["walks 0.1 of 10", "walks 0.2 of 10", "walks 0.3 of 12"]
+
+
 def test_two_rows_of_the_same_words_are_told_apart(recipe):
     recipe(spoken=lambda key, value, config: "walks")
     plan = load({"experiment": "toy", "sweep": {"model.rate": [0.1, 0.2]}})
@@ -109,6 +119,16 @@ def test_controls_follow_what_is_swept_of_the_data(recipe):
     sweep = {"model.rate": [0.1, 0.2], "data.split.seed": [0, 1], "data.split.fold": [0, 1]}
     found = rows({"experiment": "toy", "name": "c", "sweep": sweep})
     assert found[-1] == ("no steps", True, "2 splits × 2 folds")
+
+
+def test_a_control_names_the_data_setting_in_the_words_of_the_recipe(recipe):
+    def data_controls(config):
+        data = config.data and config.data.model_dump()
+        return [("flat", {"experiment": "toy", "seed": config.seed, "data": data, "steps": 1})]
+
+    recipe(controls=data_controls, spoken=lambda key, value, config: f"{value} labels")
+    labels = row_labels(load({"experiment": "toy", "sweep": {"data.size": [4, 5]}}).cells)
+    assert labels == ["4 labels", "5 labels", "flat, 4 labels", "flat, 5 labels"]
 
 
 def test_a_control_that_is_wrong_is_said_to_be_one(recipe):

@@ -27,6 +27,7 @@ class SplitSection(Section):
 
 
 class DataSection(Section):
+    size: int = 0
     split: SplitSection = Field(default_factory=SplitSection)
 
 
