@@ -83,7 +83,7 @@ def compare_text(depths: Sequence[str], quick: bool) -> list[str]:
         return ["text: the Hugging Face Trainer needs accelerate: pip install accelerate"]
     from peers.trainer import TrainerPeer
 
-    task = text_task(train=256 if quick else 2000, test=128 if quick else 1000)
+    task = text_task(train=160 if quick else 2000, test=128 if quick else 1000)
     lines = compare(task, "text", depths, "Trainer", TrainerPeer(task, BATCH, EPOCHS))
     if not quick:
         padded = TrainerPeer(task, BATCH, EPOCHS, pad_to=128)
@@ -218,7 +218,7 @@ class Ours:
         from peers.bare import bare_seconds
 
         rate, classes, ours, bare = 1e-5, len(self.task.items.classes), [], []
-        part = Selection(self.task.train[: 8 * BATCH], self.task.train[:0], self.task.items.labels)
+        part = Selection(self.task.train[: 5 * BATCH], self.task.train[:0], self.task.items.labels)
         for _ in range(3):
             ours.append(self._train(depth, rate, part, 1)[3])
             bare.append(bare_seconds(self.task.network(), self.inputs, part, depth, classes, rate, BATCH))

@@ -11,8 +11,10 @@ from torch import nn
 
 from lab.training.batches import epoch_batches
 from lab.training.cache.prefix_cache import PrefixCache
+from lab.training.memory import kept_memory
 
 
+@kept_memory()
 def bare_seconds(backbone: Any, inputs: Any, part: Any, depth: int, classes: int, rate: float, batch: int) -> float:
     """Seconds of one epoch over batches that are already in memory."""
     cache = PrefixCache(backbone, inputs)
