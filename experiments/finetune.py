@@ -23,7 +23,7 @@ from lab.data.labelled.config import LabelledConfig
 from lab.errors import UserError
 from lab.experiment import DataFacts, Estimate, Recipe
 from lab.training.config import BackboneConfig, StrategyConfig, TrainConfig
-from lab.training.depth import resolve_depth, spoken_depth
+from lab.training.depth import spoken_depth
 from lab.training.strategies import Plan, make_plan
 
 if TYPE_CHECKING:
@@ -292,12 +292,15 @@ def prepare(configs: Sequence[FinetuneConfig], say: Callable[[str], None]) -> No
 
 
 def spoken(key: str, value: Any, config: FinetuneConfig) -> str | None:
-    """A swept value as people say it."""
-    if key == "strategy.frozen_depth":
-        names = block_names(config)
-        return spoken_depth(resolve_depth(value, names), len(names))
+    """A swept value as people say it; any key of the strategy tells all of it."""
+    if key.startswith("strategy."):
+        return strategy_of(config).spoken
     if key == "backbone.pretrained":
-        return "pretrained" if value else "from random weights"
+        return "" if value else "from random weights"
+    if key == "data.split.group":
+        return "random split" if value == "none" else "groups kept together"
+    if key == "data.split.leak":
+        return f"{value:.0%} of the test items trained on" if value else ""
     if key == "data.per_class" and value:
         return f"{value} labels a class"
     return f"{value} labels" if key == "data.train_size" and value else None

@@ -77,7 +77,8 @@ class Recipe:
     `load_encoder(run)`, `load_classifier(run)`: for the verbs that need a model.
     `deterministic`: the seed changes nothing, so one run says all and needs no others to be compared with.
     `spoken(key, value, config)`: a swept key's value as people say it ("trains the last 3 of 9 blocks"), for the labels
-    of rows; None where `key=value` says it as well.
+    of rows; None where `key=value` says it as well, "" where it need not be said. What two keys of a row have in common
+    is said once, so that both may be answered with words for the whole row.
     `controls(config)`: rows that every study of this recipe shows for comparison: a label and the config of any
     experiment each, on the same data, split and seed as the config given; none where `controls: false`.
     `prepare(configs, say)`: called once before the runs of a study, with the configs of all runs still to be done, to

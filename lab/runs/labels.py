@@ -38,8 +38,8 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
     for key, differ in _differing_keys(rows).items():
         if not labels[key] and not rows[key].control:  # an entry without a sweep, in the words of its recipe
             spoken[key] = _spoken(rows, rows[key], differ)
-            labels[key] = ", ".join(spoken[key].values())
-    for key in _shared(labels):
+            labels[key] = _listed(spoken[key].values())
+    for key in _shared({key: f"{rows[key].control}{label}" for key, label in labels.items()}):
         labels[key] = _swept(rows, _full, {})[key]
     fronts = _fronts(rows, spoken)
     comma = {key: "," if cell.control and labels[key] else "" for key, cell in rows.items()}
@@ -74,7 +74,7 @@ def _spoken(rows: Mapping[str, Cell], cell: Cell, values: Mapping[str, Any]) -> 
     for speak in [load_recipe(name).spoken for name in names]:
         for key, value in values.items() if speak else ():
             with suppress(Exception):  # a label is a courtesy; what is wrong is said where it is planned
-                if speak and key not in words and (text := speak(key, value, cell.config)):
+                if speak and key not in words and (text := speak(key, value, cell.config)) is not None:
                     words[key] = text
     return words
 
@@ -108,8 +108,7 @@ def _swept(
     labels = {}
     for key, cell in rows.items():
         said = spoken.get(key, {})
-        parts = [said.get(k) or describe_values({k: value}, names, text_of) for k, value in cell.row.items()]
-        labels[key] = ", ".join(parts)
+        labels[key] = _listed(said.get(k, describe_values({k: v}, names, text_of)) for k, v in cell.row.items())
     return labels
 
 
@@ -139,6 +138,11 @@ def _shared(labels: Mapping[str, str]) -> list[str]:
     """Keys whose label is empty or another key's too."""
     given = list(labels.values())
     return [key for key, label in labels.items() if not label or given.count(label) > 1]
+
+
+def _listed(parts: Iterable[str]) -> str:
+    """What is said, each once: a recipe may say the same of two keys, or nothing of one."""
+    return ", ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _joined(*parts: str) -> str:
