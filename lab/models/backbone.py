@@ -133,9 +133,9 @@ class Backbone(nn.Module):
         return x
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Stored images `(n, 3, H, W) uint8` as channels-last floats, minus mean over standard deviation."""
-        floats = images.contiguous(memory_format=torch.channels_last).to(self.mean.dtype)
-        return floats.sub_(self.mean).div_(self.std) if floats is not images else (images - self.mean) / self.std
+        """Stored images `(n, 3, H, W)`, 0 to 255, as channels-last floats, minus mean over standard deviation."""
+        floats = images.contiguous(memory_format=torch.channels_last).to(torch.float32, copy=True)
+        return floats.sub_(self.mean).div_(self.std).to(next(self.parameters()).dtype)
 
     def pool(self, x: Tensor, mask: Tensor | None = None, block: int | None = None) -> Tensor:
         """Pooled features `(n, d) float32` of the output of block number `block` (0-based; None: the last).

@@ -32,6 +32,8 @@ def prefix_function(backbone: Backbone, cut: int, precision: str = "float32", st
         frozen.blocks = fold_batch_norm(frozen)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     frozen = frozen.to(dtype).to(memory_format=torch.channels_last)
+    if frozen.kind == "image":
+        frozen.mean, frozen.std = backbone.mean, backbone.std  # pixels lose nothing before the first convolution
 
     def run(x: Tensor, mask: Tensor | None = None) -> Tensor:
         with torch.inference_mode():
