@@ -68,8 +68,7 @@ def _block_names(run: Run) -> list[int]:
 def _source(entry: Entry, name: str, title: str, note: str) -> MapSource:
     space = _test_items(entry.run.space(name))
     row = replace(entry.row, label=title)
-    named = "text" in space.metadata.columns
-    return MapSource(row, entry.run, space, section=SECTION, color="label", named=named, note=note)
+    return MapSource(row, entry.run, space, section=SECTION, color="label", named=False, note=note)
 
 
 def _test_items(space: EmbeddingSpace) -> EmbeddingSpace:

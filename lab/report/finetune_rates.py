@@ -28,7 +28,7 @@ class RateGrid:
     figure: PageFigure
     warnings: list[str]
     sentence: str
-    table: dict[str, Any]
+    table: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,15 @@ def edge_warnings(tried: Sequence[Tried]) -> list[str]:
             names = listing([row.entry.title for row in rows if row.chosen == rate])
             found.append(
                 f"At the edge: {names} chose {rate_text(rate)}, the {word} rate tried, so a better one may lie beyond; "
-                f"try {rate_text(rate * 3 if end is max else rate / 3)} too."
+                f"try {rate_text(_beyond(rate, up=end is max))} too."
             )
     return found
+
+
+def _beyond(rate: float, *, up: bool) -> float:
+    """The next rate of 1, 3, 10, 30, … that is at least twice this one, or at most half of it."""
+    ladder = [float(f"{digit}e{power}") for power in range(-12, 6) for digit in (1, 3)]
+    return min(r for r in ladder if r >= 1.99 * rate) if up else max(r for r in ladder if r <= rate / 1.99)
 
 
 def ranking_at(tried: Sequence[Tried], rate: float | None) -> list[tuple[Tried, float]]:
@@ -140,8 +146,10 @@ def shared_sentence(tried: Sequence[Tried]) -> str:
     )
 
 
-def _ranking(tried: Sequence[Tried], rates: Sequence[float]) -> dict[str, Any]:
-    """The ranking at each single shared rate, and the one in which each row has its own."""
+def _ranking(tried: Sequence[Tried], rates: Sequence[float]) -> dict[str, Any] | None:
+    """The ranking at each single shared rate, and the one in which each row has its own; None for a single row."""
+    if len(tried) < 2:
+        return None
 
     def line(name: str, ranked: Sequence[tuple[Tried, float]]) -> list[str]:
         places = [f"{row.entry.title} {plain(value, 3)}" for row, value in ranked]

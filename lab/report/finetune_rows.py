@@ -282,4 +282,4 @@ def _split_size(entry: Entry) -> int:
 
 
 def _last(trained: int, blocks: int) -> str:
-    return f"last of {count(blocks, 'block')}" if trained == 1 else f"last {trained} of {count(blocks, 'block')}"
+    return f"last block of {blocks}" if trained == 1 else f"last {trained} of {count(blocks, 'block')}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
     from lab.runs.study import Row
 
+MOST_PLANNED = 3  # runs not begun yet that are listed one by one
 NOT_COMPARED = {"report", "name", "seed", "data.split.seed", "data.split.fold"}
 
 
@@ -22,8 +23,12 @@ def problems(subject: Subject) -> list[dict[str, str]]:
     """Failed and unfinished runs, warnings, and runs made by other source than is installed; one entry each."""
     found = []
     if subject.study:
+        planned = [cell for cell in subject.study.cells if cell.status == "planned" and not cell.error]
+        if len(planned) > MOST_PLANNED:
+            text = "planned: they are not in the tables; the same command goes on with them"
+            found.append({"kind": "planned", "where": count(len(planned), "run"), "text": text})
         for cell in subject.study.cells:
-            if cell.status != "finished":
+            if cell.status != "finished" and (len(planned) <= MOST_PLANNED or cell not in planned):
                 where = f"{cell.label or cell.experiment}, {cell.described}"
                 found.append({"kind": cell.status, "where": where, "text": cell.error or _unfinished(cell.status)})
     for run in subject.unfinished:

@@ -73,7 +73,7 @@ def test_freezing_everything_is_recommended_where_more_does_not_help(workshop):
     text = answer_of(workshop, depth(0, 0.9), depth(1, 0.9), depth(9, 0.85))
     assert text.startswith("Freeze everything: accuracy .900 [")
     assert "Training everything: .850, worse." in text
-    assert "Training the last of 9 blocks: .900, just as good, 3.9 times the time." in text
+    assert "Training the last block of 9: .900, just as good, 3.9 times the time." in text
 
 
 def test_what_is_not_settled_is_said_first(workshop):
