@@ -293,8 +293,10 @@ def prepare(configs: Sequence[FinetuneConfig], say: Callable[[str], None]) -> No
 
 def spoken(key: str, value: Any, config: FinetuneConfig) -> str | None:
     """A swept value as people say it; any key of the strategy tells all of it."""
-    if key.startswith("strategy."):
-        return strategy_of(config).spoken
+    section, _, name = key.partition(".")
+    if section == "strategy":
+        strategy = config.strategy.model_copy(update={name: value})
+        return strategy_of(config.model_copy(update={"strategy": strategy})).spoken
     if key == "backbone.pretrained":
         return "" if value else "from random weights"
     if key == "data.split.group":

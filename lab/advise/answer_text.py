@@ -51,7 +51,8 @@ def _reasons(advice: Advice) -> list[str]:
     if few:
         lines.append(f"A winner is named from three seeds a strategy on; {few[0].label} has {len(few[0].runs)}.")
     if said.needed is not None and (ways := _ways(said.needed)):
-        lines.append(f"{' or '.join(ways)} would probably settle it (for: {said.needed.label}).")
+        favour = "" if said.needed.label == said.best else f", in favour of: {said.needed.label}"
+        lines.append(f"{' or '.join(ways)} would probably settle it{favour}.")
     elif not few:
         both = "Neither more seeds nor more validation items would settle it alone: it takes both."
         lines.append("It would take many times as many labels to settle it." if advice.folds else both)
