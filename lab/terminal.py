@@ -62,7 +62,7 @@ def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
     from lab.report.comparison import compare
 
     comparison = compare(outcome)
-    print(f"\n{comparison.answer}")
+    print(f"\n{_answer(outcome, comparison)}")
     if write_report:
         from lab.report.build import build
 
@@ -70,6 +70,20 @@ def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
     print("\nNext:")
     for words in _next_commands(outcome, comparison):
         print(f"  {command(*words)}")
+
+
+def _answer(study: StudyRecord, comparison: Comparison) -> str:
+    """What the study comes to: of labelled tasks the strategy to train, of other rows how they compare."""
+    from lab.report.comparison import compare
+    from lab.report.finetune_answer import answers_of
+    from lab.report.finetune_rows import split_rows
+
+    rows = study.rows()
+    found = answers_of(rows)
+    others = split_rows(rows)[1]
+    if not found:
+        return comparison.answer
+    return "\n".join([*found, *([compare(others).answer] if any(row.runs for row in others) else [])])
 
 
 def _after_run(run: Run) -> list[tuple[str, ...]]:

@@ -241,6 +241,19 @@ def test_word_vectors_follow_on_a_page_of_both(tmp_path_factory):
     assert not any(pane["named"] for pane in page.map_data["panes"][:-2])
 
 
+def test_after_a_study_the_terminal_says_the_same(workshop, capsys):
+    from lab.terminal import print_outcome
+
+    print_outcome(study_of_both(workshop), write_report=False)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[0].startswith("Train the last 3 of 9 blocks: accuracy .952 [")
+    assert lines[0].endswith(
+        "Freezing everything: .850, worse. Training everything: .955, just as good, twice the time."
+    )
+    assert "WordSim-353" in lines[1]
+    assert "classification" not in lines[1]
+
+
 def test_strategies_stand_beside_the_depths(workshop):
     group = groups_of(study_of_strategies(workshop).rows())[0]
     choice = choose(group)
