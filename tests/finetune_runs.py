@@ -45,6 +45,7 @@ class Spec:
     control: bool = False
     spaces: bool = False
     strategy: dict[str, Any] = field(default_factory=dict)
+    folds: bool = False
     how: str = "random, shares of `label` kept"
 
 
@@ -126,7 +127,8 @@ def study(
         for seed in range(spec.seeds):
             made = run_of(workshop, spec, seed, classes)
             cell = CellRecord(
-                row={"row": spec.label}, seed=seed, experiment=made.experiment, run_id=made.id, entry=entry,
+                row={"row": spec.label}, seed=made.seed, experiment=made.experiment,
+                replicate=made.replicate if spec.folds else {}, run_id=made.id, entry=entry,
                 label=spec.label, status=made.status, control=spec.control, candidates=grid if seed == 0 else [],
                 chosen=dict(best["changes"]) if best else {},
                 at_edge=list(best["changes"]) if best and best["changes"]["train.learning_rate"] in
@@ -161,6 +163,9 @@ def run_of(workshop: Workshop, spec: Spec, seed: int, classes: Sequence[str] = C
     """One finished run; items are as hard for every row, so that rows differ by less than their means."""
     experiment = "baseline" if spec.method else "finetune"
     data = {"source": spec.source, "train_size": spec.size, "per_class": None, "split": {"by": spec.how, "seed": 0}}
+    fold = f"fold {seed}, " if spec.folds else ""
+    if spec.folds:
+        data["split"] |= {"folds": spec.seeds, "fold": seed}
     config: dict[str, Any] = {"data": data}
     if spec.method:
         config["method"] = {"name": spec.method}
@@ -168,7 +173,7 @@ def run_of(workshop: Workshop, spec: Spec, seed: int, classes: Sequence[str] = C
         config |= {"strategy": {"kind": spec.kind, "frozen_depth": 9 - (spec.trained or 0), **spec.strategy},
                    "backbone": {"name": "efficientnet-lite0", "pretrained": spec.pretrained}}  # fmt: skip
     curve = [1.0 / (i + 1) + 0.02 * seed for i in range(5)] if not spec.method else []
-    made = workshop.run(experiment, seed, config, level=None, data=_data(spec))
+    made = workshop.run(experiment, 0 if spec.folds else seed, config, level=None, data=_data(spec))
     lines = "".join(f'{{"step": {i + 1}, "train_loss": {v}, "time": {i}.0}}\n' for i, v in enumerate(curve))
     (made.path / "metrics.jsonl").write_text('{"format_version": 1}\n' + lines)
     artifacts = Artifacts(made.path)
@@ -180,10 +185,11 @@ def run_of(workshop: Workshop, spec: Spec, seed: int, classes: Sequence[str] = C
         level = spec.level + (0 if spec.method else spec.spread * (seed - (spec.seeds - 1) / 2))
         right = np.argsort(np.argsort(hard)) < round(level * ITEMS)  # exactly this share is right
         predicted = np.where(right, labels, (labels + 1) % len(classes))
-        about = {"split": split, "n": ITEMS, "test_fingerprint": spec.test + split}
+        place = f"{spec.test}/{fold if split == 'validation' else ''}{split}"
+        about = {"split": split, "n": ITEMS, "test_fingerprint": place}
         artifacts.result("classification", "accuracy", float(right.mean()), primary=True, **about)
         artifacts.scores(
-            "classification", "accuracy", [f"{spec.test}/{split}-{i}.jpg" for i in range(ITEMS)], right.astype(float),
+            "classification", "accuracy", [f"{place}-{i}.jpg" for i in range(ITEMS)], right.astype(float),
             split=split, label=[classes[i] for i in labels], predicted=[classes[i] for i in predicted],
             probability=np.linspace(0.5, 1, ITEMS),
         )  # fmt: skip

@@ -100,6 +100,16 @@ def test_the_choice_never_looks_at_test_scores(workshop):
     assert before.reasons == after.reasons
 
 
+def test_over_folds_the_choice_rests_on_what_is_out_of_fold(workshop):
+    levels = {0: 0.8, 3: 0.95, 9: 0.93}
+    group = group_of(workshop, *[depth(t, v, folds=True, seeds=5, spread=0.002) for t, v in levels.items()])
+    choice = choose(group)
+    assert choice.settled
+    assert answer(group, choice).startswith("Train the last 3 of 9 blocks: accuracy .950 [")
+    assert "Freezing everything: .800, worse." in answer(group, choice)
+    assert group.table.over == "fold"
+
+
 @pytest.mark.parametrize(
     ("ratio", "words"),
     [(1.1, "about the same time"), (2.05, "twice the time"), (0.5, "half the time"), (3.4, "3.4 times the time"),
