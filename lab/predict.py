@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError, UserError
+from lab.errors import LabError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,8 +23,8 @@ class Predicted:
     """Predictions of m items, in the order of `items`.
 
     `probabilities` (m, classes) float32; `distance` (m,) float64 to the nearest training items and `unlike` (m,) bool:
-    farther from them than 99 % of the training items are from one another; both None, with `why_not`, where the run
-    kept no features of its training items. `left_out`: what could not be read, `id: problem`.
+    farther from them than 99 % of the training items are from one another; both None, with `why_not`, where that
+    cannot be said. `left_out`: what could not be read, `id: problem`.
     """
 
     items: Items
@@ -71,7 +71,7 @@ def predict_new(ref: str, source: str) -> Predicted:
     like = {**run.config.get("data", {}), "kind": _kind(run)}
     items = load_new_items(source, like)
     features = predictor.features(items)
-    distance, unlike, why_not = _familiarity(run, features)
+    distance, unlike, why_not = _familiarity(run, predictor, features)
     return Predicted(
         items=items,
         classes=list(predictor.classes),
@@ -98,19 +98,32 @@ def _kind(run: Run) -> str:
         return "auto"
 
 
-def _familiarity(run: Run, features: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None, str]:
+def _familiarity(
+    run: Run, predictor: Predictor, features: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray | None, str]:
     """Distances to the training items and which are too large; or why that cannot be said."""
+    import numpy as np
+
     from lab.evaluation.novelty import familiar
 
-    if "items" not in run.embedding_names:
-        return None, None, "the run kept no features of its training items"
-    space = run.space("items")
-    trained = space.vectors[(space.metadata["split"] == "train").to_numpy()]
-    if len(trained) < 10 or trained.shape[1] != features.shape[1]:
-        return None, None, "the run kept too few features of its training items"
     try:
+        trained = _training_features(run, predictor)
+        if not isinstance(trained, np.ndarray) or trained.shape[1] != features.shape[1]:
+            return None, None, "what this method sees of an item has no distances"
         known = familiar(trained)
-    except UserError as error:
+        distance = known.distances(features)
+    except LabError as error:  # gone or changed data, or too few of them
         return None, None, str(error)
-    distance = known.distances(features)
     return distance, distance > known.threshold, ""
+
+
+def _training_features(run: Run, predictor: Predictor) -> np.ndarray:
+    """Features of the training items: those that the run kept, else computed from its data."""
+    if "items" in run.embedding_names:
+        space = run.space("items")
+        return space.vectors[(space.metadata["split"] == "train").to_numpy()]
+    from lab.classify import load_task
+    from lab.data.labelled.config import LabelledConfig
+
+    task = load_task(LabelledConfig.model_validate(run.config["data"]), run.seed)
+    return predictor.features(task.items.subset(task.split.train))

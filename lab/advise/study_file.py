@@ -26,9 +26,10 @@ def study_name(source: str) -> str:
 def study_config(asked: Asked, effort: Effort, blocks: int, name: str) -> dict[str, Any]:
     """The study: how deep to train, each depth with its own learning rate, the head alone solved exactly."""
     base = _base(asked, effort)
-    over = (
-        {"data.split.fold": list(range(effort.replicates))} if effort.folds else {"seed": list(range(effort.repeats))}
-    )
+    over: dict[str, Any] = {"seed": list(range(effort.repeats))}
+    if asked.folds:  # as many as the data section says, which the command line may have changed
+        split = base["data"]["split"]
+        over = {"data.split.fold": list(range(split["folds"] * split.get("repeats", 1)))}
     entries: list[dict[str, Any]] = []
     if blocks in effort.depths:
         entries.append({

@@ -100,6 +100,13 @@ def test_the_study_loads_with_its_folds_its_rates_and_its_controls(sentences):
     assert not made_by(path.with_name("other.yaml"), request)
 
 
+def test_folds_of_the_command_line_are_kept(sentences):
+    asked = look(Request(str(sentences()), overrides=("data.split.folds=3", "controls=false")))
+    plan = load(study_config(asked, Effort((7, 6), 5, 2, 6, 2), 7, "x"))
+    assert [cell.replicate["data.split.fold"] for cell in plan.cells[:7]] == [0, 1, 2, 3, 4, 5, 0]
+    assert all(not cell.control for cell in plan.cells)
+
+
 def test_a_file_of_the_user_is_not_overwritten(sentences):
     path = sentences().with_name("mine.yaml")
     path.write_text("experiment: finetune\n")
