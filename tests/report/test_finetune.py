@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -231,6 +232,19 @@ def test_sections_say_what_was_frozen_saved_mistaken_and_checked(depths):
     assert "cannot tell the splits apart" in check
     certainty = page.one("section", id="certainty").text
     assert "The test numbers are shown once and were not used for the choice." in certainty
+
+
+def test_the_page_is_accessible(depths):
+    page = depths[1]
+    levels = [int(e.tag[1]) for e in page.elements if re.fullmatch("h[1-6]", e.tag) and "nav" not in e.inside]
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    for section in page.all("section"):
+        assert page.one("h2", id=section.attributes["aria-labelledby"]).text
+    for box in [e for e in page.all("div") if e.attributes.get("class") == "scroll"]:
+        assert box.attributes["tabindex"] == "0"
+        assert box.attributes["aria-label"]
 
 
 def test_word_vectors_follow_on_a_page_of_both(tmp_path_factory):
