@@ -31,20 +31,28 @@ class BackboneLocation:
 
     @property
     def kind(self) -> Literal["image", "text"]:
-        """What the network reads, as its config says; of one on the hub that is not here yet: texts."""
+        """What the network reads, as its config says, which is fetched where it is on the hub.
+
+        Raises `UserError` where it cannot be had.
+        """
         if self.library != "transformers":
             return "image"
-        file: Path | str | None = Path(self.source) / "config.json"
-        if not self.local:
-            from huggingface_hub import try_to_load_from_cache
-
-            found = try_to_load_from_cache(self.source, "config.json")
-            file = found if isinstance(found, str) else None
+        file = Path(self.source) / "config.json" if self.local else _config_from_hub(self.source)
         try:
-            config = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+            config = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             config = {}
         return "image" if "image_size" in config or "num_channels" in config else "text"
+
+
+def _config_from_hub(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(name, "config.json"))
+    except (OSError, ValueError) as error:  # not there, no network, or no hub id at all
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"backbone {name!r} is no folder here, and not to be had from the hub: {reason}") from error
 
 
 def locate_backbone(name: str, library: Library | None = None) -> BackboneLocation:

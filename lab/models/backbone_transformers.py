@@ -79,7 +79,7 @@ def transformers_backbone(
             loaded = load_text_backbone(location.source, location.name)
             model, tokenizer = loaded.model, loaded.tokenizer
         else:
-            model, tokenizer = _untrained(config), load_tokenizer(location.source)
+            model, tokenizer = _untrained(config, location.name), load_tokenizer(location.source)
         limit = min(max_length, tokenizer.model_max_length, getattr(config, "max_position_embeddings", max_length))
         return split_encoder(
             model,
@@ -88,7 +88,7 @@ def transformers_backbone(
             blocks,
             pretrained,
         )
-    model = _pretrained_image_encoder(location) if pretrained else _untrained(config)
+    model = _pretrained_image_encoder(location) if pretrained else _untrained(config, location.name)
     return split_encoder(model, location.name, _image_preprocessing(location, config, image_size), blocks, pretrained)
 
 
@@ -114,7 +114,7 @@ def split_encoder(
 def transformers_block_names(location: Location, blocks: Sequence[str] | None) -> tuple[str, ...]:
     """The names of an encoder's blocks, from its config alone."""
     with torch.device("meta"):
-        model = _untrained(_read_config(location))
+        model = _untrained(_read_config(location), location.name)
     return tuple(_blocks_of_chain(model, location.name, blocks)[0])
 
 
@@ -201,13 +201,17 @@ def _is_text(config: Any) -> bool:
     return getattr(config, "vocab_size", None) is not None and getattr(config, "patch_size", None) is None
 
 
-def _untrained(config: Any) -> nn.Module:
+def _untrained(config: Any, name: str) -> nn.Module:
     from transformers import AutoModel
 
-    return AutoModel.from_config(config)
+    try:
+        return AutoModel.from_config(config)
+    except (ValueError, TypeError, AttributeError, KeyError, ZeroDivisionError) as error:
+        raise UserError(f"backbone {name!r}: its config.json describes no network: {_first_line(error)}") from error
 
 
 def _pretrained_image_encoder(location: Location) -> nn.Module:
+    from safetensors import SafetensorError
     from transformers import AutoModel
     from transformers.utils import logging
 
@@ -215,7 +219,7 @@ def _pretrained_image_encoder(location: Location) -> nn.Module:
     logging.set_verbosity_error()
     try:
         return AutoModel.from_pretrained(location.source, use_safetensors=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(f"backbone {location.name!r} cannot be loaded: {_first_line(error)}") from error
 
 

@@ -14,6 +14,7 @@ from lab.models.weight_files import load_weights
 def timm_model(location: Location, pretrained: bool, image_size: int | None) -> tuple[nn.Module, ImagePreprocessing]:
     """Build a timm network. Raises `UserError` where timm does not know it or its weights cannot be had."""
     import timm
+    from safetensors import SafetensorError
     from timm.data import resolve_model_data_config
 
     architecture = location.source
@@ -27,7 +28,7 @@ def timm_model(location: Location, pretrained: bool, image_size: int | None) -> 
             model = timm.create_model(architecture, pretrained=downloaded, **options)
         except TypeError:
             model = timm.create_model(architecture, pretrained=downloaded)  # takes images of any size
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise UserError(f"backbone {location.name!r}: {_first_line(error)}") from error
     if not hasattr(model, "forward_head") or not hasattr(model, "reset_classifier"):
         raise UserError(f"backbone {location.name!r}: timm's {architecture} does not tell its features from its head")

@@ -95,6 +95,7 @@ def load_text_backbone(source: str | Path, name: str | None = None) -> TextBackb
 
     Raises `UserError` where it is neither a folder nor to be had from the hub.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModel
     from transformers.utils import logging
 
@@ -103,7 +104,7 @@ def load_text_backbone(source: str | Path, name: str | None = None) -> TextBackb
     tokenizer = load_tokenizer(source)
     try:
         model = AutoModel.from_pretrained(str(source), local_files_only=Path(source).is_dir(), use_safetensors=True)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(_not_loaded(source, error)) from error
     return TextBackbone(name or str(source), tokenizer, model.eval())
 

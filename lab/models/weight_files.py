@@ -46,7 +46,11 @@ def read_tensors(file: str, name: str) -> dict[str, Tensor]:
             return dict(load_file(file))
         found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # each reader has exceptions of its own for a file that is something else
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (
+            "it is damaged"
+            if file.endswith(".safetensors")
+            else "it is damaged, or a pickled network instead of its state_dict(); save that, or .safetensors"
+        )
         raise UserError(f"backbone {name!r}: {file} cannot be read as weights: {reason}") from error
     for key in ("state_dict", "model", "model_state_dict"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):

@@ -80,6 +80,48 @@ def test_a_broken_file_is_said_to_be_one(tmp_path, file):
     assert "\n" not in str(error.value)
 
 
+def test_a_pickled_network_is_refused_in_words_of_ours(tmp_path, network):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pth")
+    with pytest.raises(UserError, match=r"a pickled network instead of its state_dict\(\)"):
+        load_backbone(locate_backbone(f"timm:{ARCHITECTURE}@{tmp_path / 'whole.pth'}"))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"architecture": ARCHITECTURE, "num_classes": 10},
+        {"model_type": "vit", "hidden_size": 8, "num_attention_heads": 2, "image_size": 32},
+        {"model_type": "vit", "hidden_size": 8, "num_attention_heads": 3, "image_size": 32},
+    ],
+    ids=["timm", "transformers", "impossible"],
+)
+def test_a_folder_with_broken_weights_is_said_to_be_one(tmp_path, config):
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "model.safetensors").write_bytes(b"not weights at all")
+    with pytest.raises(UserError, match=r"^backbone .*test_a_folder") as error:
+        load_backbone(locate_backbone(str(tmp_path)))
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_hub_network_reads_is_asked_of_the_hub(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+
+    def fetch(name, file):
+        asked.append((name, file))
+        if name.endswith("none"):
+            raise huggingface_hub.errors.OfflineModeIsEnabled("offline")
+        return tmp_path / file
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
+    (tmp_path / "config.json").write_text('{"model_type": "dinov2", "image_size": 518}', encoding="utf-8")
+    assert locate_backbone("facebook/dinov2-small").kind == "image"
+    assert asked == [("facebook/dinov2-small", "config.json")]
+    with pytest.raises(UserError, match=r"no folder here, and not to be had from the hub: offline"):
+        assert locate_backbone("someone/none").kind
+
+
 def test_a_folder_that_timm_has_saved(tmp_path, network, expected):
     from timm.models import save_for_hf
 
