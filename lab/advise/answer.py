@@ -44,6 +44,7 @@ class Advice:
     `metric`: in words; `over`: "10 folds", or "3 seeds"; `strategies`: the rows in question, best validation mean
     first; `controls`: what the table shows beside them, `label: value`; `test`: the table row of the recommended (or
     best) strategy on test items, looked at after the choice, None where there is none; `test_n`: its items.
+    `similarity`: of the task to the pretraining, see `similarity_to_pretraining`; None where it is not known.
     """
 
     study: str
@@ -55,6 +56,7 @@ class Advice:
     controls: dict[str, float] = field(default_factory=dict)
     test: TableRow | None = None
     test_n: int = 0
+    similarity: float | None = None
 
     @property
     def pick(self) -> Strategy:
@@ -85,6 +87,7 @@ def advice_of(study: StudyRecord, *, margin: float = 0.01, alpha: float = 0.05) 
     strategies = [_strategy(part, one, test.metric) for part, one in zip(measured, candidates, strict=True)]
     strategies.sort(key=lambda strategy: -strategy.value if test.higher_is_better else strategy.value)
     picked = recommendation.recommended or recommendation.best
+    controls = [row for row in rows if row.control]
     row, n = _test_row(next(row for row in asked if row.label == picked))
     return Advice(
         study=study.name,
@@ -93,9 +96,10 @@ def advice_of(study: StudyRecord, *, margin: float = 0.01, alpha: float = 0.05) 
         folds=test.resampled,
         recommendation=recommendation,
         strategies=strategies,
-        controls=_controls([row for row in rows if row.control], results, key),
+        controls=_controls(controls, results, key),
         test=row,
         test_n=n,
+        similarity=_similarity(asked, controls, strategies[0].value),
     )
 
 
@@ -194,6 +198,23 @@ def _controls(rows: Sequence[Row], results: Mapping[str, Any], key: tuple[str, s
         if values:
             found[row.label] = mean(values)
     return found
+
+
+def _similarity(asked: Sequence[Row], controls: Sequence[Row], best: float) -> float | None:
+    """From the nearest-neighbour accuracy on the last features, frozen and of the untrained network."""
+    from lab.evaluation.transferability import similarity_to_pretraining
+
+    frozen, untrained = _knn(asked), _knn(controls)
+    return None if frozen is None or untrained is None else similarity_to_pretraining(frozen, untrained, best)
+
+
+def _knn(rows: Sequence[Row]) -> float | None:
+    for run in (run for row in rows for run in row.runs):
+        try:
+            return float(run.json("finetune")["probes"][-1]["knn"])
+        except (LabError, KeyError, IndexError, TypeError):
+            continue
+    return None
 
 
 def _test_row(row: Row) -> tuple[TableRow | None, int]:

@@ -89,6 +89,11 @@ def _controls(advice: Advice) -> list[str]:
     label, value = max(advice.controls.items(), key=lambda item: item[1])
     if value >= advice.pick.value - _CLOSE:
         lines.append(f"{label} does as well: such data need no fine-tuned network.")
+    if advice.similarity is not None:
+        lines.append(
+            f"Similarity of the task to the pretraining: {plain(advice.similarity, 2)} (0: frozen features do no "
+            "better than an untrained network's, 1: as well as the best strategy)."
+        )
     return lines
 
 

@@ -133,15 +133,16 @@ def _pixels(items: Items) -> int | None:
 
 def _split(given: Mapping[str, Any], items: Items, labelled: int) -> tuple[bool, str]:
     """Whether folds are drawn, and why."""
+    from lab.data.labelled.check import FEW_LABELS
+
     parts = set() if items.predefined is None or given.get("predefined") == "ignore" else set(items.predefined)
     if "validation" in parts:
-        return False, "the data say themselves who trains, who validates and who tests"
+        instead = " (data.split.predefined=ignore draws folds instead)" if labelled < FEW_LABELS else ""
+        return False, f"the data say themselves who trains, who validates and who tests{instead}"
     if given.get("folds"):
         return True, f"{given['folds']} folds, as asked for"
     if given.get("time"):
         return False, f"by {given['time']}: earlier items train, the latest test"
-    from lab.data.labelled.check import FEW_LABELS
-
     if labelled < FEW_LABELS:
         return True, (
             f"folds, as {labelled:,} labels are few: one validation part would leave too few items to choose by, "

@@ -39,7 +39,9 @@ def made(
         artifacts.result("classification", "accuracy", right.mean(), **about)
     artifacts.split("train", [f"t{i}" for i in range(4 * len(items))])
     artifacts.split("validation", [f"v{i}" for i in items])
-    artifacts.save_json("finetune", {"seconds": {"train": seconds, "evaluate": 1.0, "total": seconds + 9}})
+    knn = 0.7 if key.startswith("trains") else 0.4
+    probes = {"probes": [{"knn": 0.2}, {"knn": knn}]}
+    artifacts.save_json("finetune", probes | {"seconds": {"train": seconds, "evaluate": 1.0, "total": seconds + 9}})
     write_json(run.path / "results.json", {"results": artifacts.results})
     return Run(run.path)
 
@@ -150,3 +152,10 @@ def test_what_was_right_out_of_fold(workshop):
     right = out_of_fold(study.rows()[0].runs)
     assert len(right) == ITEMS
     assert 0.85 < np.mean(list(right.values())) < 0.95
+
+
+def test_how_near_the_task_is_to_the_pretraining(workshop):
+    rows = {"trains the head": (0.8, 1.0), "trains all": (1.0, 60.0), "untrained features": (0.5, 0.1)}
+    advice = advice_of(study_of(workshop, rows, controls=("untrained features",)))
+    assert advice.similarity == pytest.approx((0.7 - 0.4) / (1.0 - 0.4), abs=0.01)
+    assert any(line.startswith("Similarity of the task to the pretraining: .5") for line in sentences(advice))
