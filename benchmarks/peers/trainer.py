@@ -57,7 +57,7 @@ class TrainerPeer:
         return model
 
     def _trainer(self, depth: int, rate: float, rows: list[dict[str, Any]], **options: Any) -> tuple[Any, list[float]]:
-        from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+        from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
         marks: list[float] = []
 
@@ -89,6 +89,7 @@ class TrainerPeer:
         trainer = Trainer(
             model=self._model(depth), args=arguments, train_dataset=rows, data_collator=collator, callbacks=[Clock()]
         )
+        trainer.remove_callback(PrinterCallback)
         return trainer, marks
 
     def warm_up(self, depth: int) -> None:
