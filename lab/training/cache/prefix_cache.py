@@ -72,6 +72,8 @@ class PrefixCache:
         self._usage: dict[str, Usage] = {}
         self._digests: dict[int, tuple[Any, str]] = {}
         self._fill_seconds, self._items = 0.0, 0
+        self._wanted: dict[int, Store] = {}
+        self._passes: dict[int, int] = {}
         self._read: dict[int, Activations] = {}
         self._raw_reader: Activations | None = None
 
@@ -112,11 +114,13 @@ class PrefixCache:
         targets = {self._target(cut) for cut in cuts if cut > 0}
         targets |= {Target(len(self.backbone.block_names) if block is None else block + 1, True) for block in pooled}
         items = 0
+        self._passes |= {view: max(len(index), self._passes.get(view, 0)) for view in views}
         try:
             why_not = self.raw.fill(index, self.root if self.enabled else None, self.budget_bytes, self._kept())
             if why_not:
                 self._refuse(Target(0), why_not, say)
             if self.enabled and targets:
+                self._wanted |= {cut: self._store(self._target(cut)) for cut in cuts if cut > 0}
                 items = self._fill(sorted(targets), index, sorted(set(views)), say)
         except OSError as error:
             for target in targets:
@@ -154,25 +158,31 @@ class PrefixCache:
         return torch.cat(parts).numpy() if parts else np.empty((0, self.backbone.feature_dim), dtype=np.float32)
 
     def report(self) -> dict[str, Any]:
-        """What the cache did for this run; `saved_seconds` is measured: what the items served would have cost."""
-        cuts = sorted(cut for cut, found in self._read.items() if cut > 0 and found.cached)
+        """What the cache did for this run, as plain data.
+
+        `prefix_seconds`: what the items (and their views) cost at the deepest cut that was to be filled, measured by
+        whoever filled it. `saved_seconds`: what the items served would have cost, without that and without reading.
+        """
+        read = {cut: found.store for cut, found in self._read.items() if cut > 0 and found.store is not None}
+        stores = {cut: store for cut, store in (self._wanted | read).items() if store.shards}
+        cuts = sorted(stores)
         deep = [cut for cut in self._read if cut > 0]
         # What was read stands here with its store: by now training may have changed the weights that named it.
         served = [
             (found.store, found.usage) for cut, found in self._read.items() if cut > 0 and found.store is not None
         ]
-        saved = sum(usage.items * store.seconds - usage.seconds for store, usage in served) - self._fill_seconds
-        costs = [store.seconds for store, _ in served]
+        prefix = sum(self._passes.values()) * max((store.seconds for store in self._wanted.values()), default=0.0)
+        saved = sum(usage.items * store.seconds - usage.seconds for store, usage in served) - prefix
         reasons = [reason for cut in deep if (reason := self._read[cut].why_not)]
         no_prefix = None if deep else "no block is frozen: there is nothing to keep"
         return {
             "used": bool(cuts),
             "why_not": None if cuts else reasons[0] if reasons else no_prefix,
             "cuts": cuts,
-            "bytes": sum(self._read[cut].nbytes for cut in cuts),
+            "bytes": sum(store.nbytes for store in stores.values()),
             "items": self._items,
             "fill_seconds": self._fill_seconds,
-            "prefix_seconds": self._items * max(costs, default=0.0),
+            "prefix_seconds": prefix,
             "saved_seconds": saved if cuts else 0.0,
         }
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +71,9 @@ class Store:
 
     def touch(self) -> None:
         """Note that it is used now: the least recently used store is the first to go."""
-        if self.folder is not None and self.folder.is_dir():
-            os.utime(self.folder)
+        if self.folder is not None:
+            with suppress(FileNotFoundError):  # nothing in it yet, or deleted by another process: what is mapped stays
+                os.utime(self.folder)
 
     @property
     def nbytes(self) -> int:

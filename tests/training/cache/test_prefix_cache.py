@@ -176,7 +176,7 @@ def test_the_size_is_said_before_filling_and_is_right():
     positions = int(cache.activations(2).lengths.sum())
     assert cache.estimate([2, 5], 40) == {2: 24 * positions, 5: 24 * 40}
     assert cache.activations(2).nbytes == 24 * (positions + 1)
-    assert cache.report()["bytes"] == 24 * (positions + 1)
+    assert cache.report()["bytes"] == 24 * (positions + 1) + 24 * 40
 
 
 def test_over_budget_it_says_so_and_goes_on_without(cache):
@@ -301,7 +301,7 @@ def test_two_processes_compute_it_once():
 def test_the_report_measures_what_was_saved(monkeypatch):
     first = text_cache()
     first.fill([2], ALL)
-    assert first.report()["cuts"] == []
+    assert first.report()["saved_seconds"] == -first.report()["prefix_seconds"] < 0
     for _ in range(5):
         first.activations(2).batch(ALL)
     report = first.report()
@@ -310,7 +310,24 @@ def test_the_report_measures_what_was_saved(monkeypatch):
     cost = first._store(passes.Target(2)).seconds
     usage = next(usage for name, usage in first._usage.items() if name.startswith("cut2"))
     assert usage.items == 200
-    assert report["saved_seconds"] == pytest.approx(200 * cost - usage.seconds - report["fill_seconds"])
+    assert report["prefix_seconds"] == pytest.approx(40 * cost)
+    assert report["saved_seconds"] == pytest.approx(160 * cost - usage.seconds)
+
+
+def test_features_of_blocks_that_only_tell_about_the_data_are_no_cost_of_training():
+    cache = text_cache()
+    cache.fill([], ALL, pooled=range(4))
+    cache.pooled(1, ALL)
+    report = cache.report()
+    assert report["prefix_seconds"] == report["saved_seconds"] == 0
+    assert not report["used"]
+
+
+def test_views_cost_what_items_cost():
+    cache = PrefixCache(image_backbone(), image_inputs(), augment=Invert(), views=2)
+    cache.fill([2], ALL)
+    cache.fill([2], ALL[:6], views=[1, 2])
+    assert cache.report()["prefix_seconds"] == pytest.approx((40 + 12) * cache._store(passes.Target(2)).seconds)
 
 
 def test_nothing_frozen_has_no_cut():

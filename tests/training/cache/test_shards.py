@@ -128,3 +128,10 @@ def test_an_abandoned_shard_leaves_nothing(tmp_path):
     writer.put(x[:1], mask[:1])
     writer.abort()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_channels_last_images_of_one_pixel_are_kept(tmp_path):
+    x = torch.rand(4, 6, 1, 1).contiguous(memory_format=torch.channels_last)
+    shard = write(tmp_path / "a.safetensors", x, None)
+    got, _ = gather([shard], np.zeros(4, dtype=np.int64), np.arange(4))
+    assert torch.equal(got, x)
