@@ -10,6 +10,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import UserError
@@ -95,18 +96,41 @@ def load_task(config: LabelledConfig, seed: int) -> Task:
 def describe_task(config: LabelledConfig, kind: str | None = None, seed: int = 0) -> DataFacts:
     """Cheap facts about labelled data for the plan stage; the split is made, and so checked, too.
 
-    `kind`: what the items have to be, `image` or `text`. Raises `UserError` where they are not, or cannot be split.
+    A study asks for every row and rate anew: what was found is kept while no file of the source has changed. `kind`:
+    what the items have to be, `image` or `text`. Raises `UserError` where they are not, or cannot be split.
     """
     from lab.data.labelled.items import load_items
     from lab.data.labelled.split import split_items
 
-    items = load_items(config)
-    if kind and items.kind != kind:
-        raise UserError(f"data.source: {config.source} holds {items.kind}s, but {kind}s are needed here")
-    split = split_items(items, config, seed)
-    counts = {"items": len(items.ids), "classes": len(items.classes), "train": len(split.train)}
-    counts |= {"validation": len(split.validation), "test": len(split.test)}
-    return DataFacts(items.fingerprint, counts, items.description)
+    key = f"{config.model_dump_json()} {seed} {_stamp(config.source)}"
+    if key not in _DESCRIBED:
+        items = load_items(config)
+        parts = {name: len(index) for name, index in split_items(items, config, seed).parts().items()}
+        counts = {"items": len(items.ids), "classes": len(items.classes), **parts}
+        found = items.kind, DataFacts(items.fingerprint, counts, items.description)
+        if items.kind == "image" and Path(config.source).expanduser().is_file():
+            return _checked(found, config, kind)  # a table names pictures that lie anywhere
+        _DESCRIBED[key] = found
+    return _checked(_DESCRIBED[key], config, kind)
+
+
+_DESCRIBED: dict[str, tuple[str, DataFacts]] = {}
+
+
+def _checked(found: tuple[str, DataFacts], config: LabelledConfig, kind: str | None) -> DataFacts:
+    if kind and found[0] != kind:
+        raise UserError(f"data.source: {config.source} holds {found[0]}s, but {kind}s are needed here")
+    return found[1]
+
+
+def _stamp(source: str) -> str:
+    """Names, sizes and times of the files of a source; the same where none has changed."""
+    from lab.data.fingerprint import digest
+
+    path = Path(source).expanduser().absolute()
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
+    stats = [(str(file), file.stat()) for file in files]
+    return digest(*(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats))
 
 
 def record_task(run: RunWriter, task: Task) -> None:
