@@ -72,7 +72,7 @@ class Store:
     def touch(self) -> None:
         """Note that it is used now: the least recently used store is the first to go."""
         if self.folder is not None:
-            with suppress(FileNotFoundError):  # nothing in it yet, or deleted by another process: what is mapped stays
+            with suppress(OSError):  # nothing in it yet, or deleted by another process: what is mapped stays
                 os.utime(self.folder)
 
     @property
