@@ -10,7 +10,7 @@ RATES = {
     "text": [3e-4, 1e-3, 1e-4, 3e-5],
 }
 """Learning rates of AdamW to choose from, the most likely ones first."""
-PENALTIES = [0.1, 1.0, 10.0, 100.0]
+PENALTIES = [0.01, 0.1, 1.0, 10.0, 100.0]
 SECONDS_A_RUN = 3.0
 """Reading the data, loading the network, judging and saving."""
 

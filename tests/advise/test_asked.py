@@ -92,7 +92,7 @@ def test_the_study_loads_with_its_folds_its_rates_and_its_controls(sentences):
     depths = dict.fromkeys(cell.config.strategy.frozen_depth for cell in asked_for)
     assert list(depths) == ["all", "all-1", "none"]
     assert [cell.replicate["data.split.fold"] for cell in asked_for[:10]] == list(range(10))
-    assert asked_for[0].choices == {"train.penalty": [0.1, 1.0, 10.0, 100.0]}
+    assert asked_for[0].choices == {"train.penalty": [0.01, 0.1, 1.0, 10.0, 100.0]}
     assert asked_for[10].choices == {"train.learning_rate": [1e-4, 3e-4, 1e-3]}
     assert {cell.control for cell in plan.cells} > {"", "majority class"}
     assert made_by(path, request)

@@ -61,7 +61,7 @@ def test_from_a_csv_to_an_answer_to_labels(sentences, quick, capsys, monkeypatch
     assert "test items, which were not used for the choice: accuracy" in out
     again = said(capsys, *words)
     assert "Plan: advise-films.yaml, as it stands" in again
-    assert "all of 7 runs are finished already" in again
+    assert "all of 8 runs are finished already" in again
     assert out[out.index("\n→") :] == again[again.index("\n→") :], "the same runs give the same answer"
     read = said(capsys, "advise", "advise-films")
     assert read.strip().splitlines()[-5:] == again.strip().splitlines()[-5:]
