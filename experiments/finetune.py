@@ -58,6 +58,8 @@ def plan(config: FinetuneConfig) -> DataFacts:
 
     location = locate_backbone(config.backbone.name)
     facts = describe_task(config.data, location.kind, config.seed)
+    if location.kind == "text" and config.train.augment != "none":
+        raise UserError(f"train.augment: {config.train.augment}: changes images, and {config.data.source} holds texts")
     strategy_of(config)
     return replace(facts, inputs={"weights": location.fingerprint})
 
@@ -106,26 +108,27 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
     run.log(f"{backbone.name} {plan.spoken}")
     for note in plan.notes():
         run.warn(note)
+    if plan.why_not:
+        run.log(f"No cache: {plan.why_not}")
+    if config.train.early_stopping and not len(task.split.validation):
+        run.warn("train.early_stopping: there are no validation items to stop by, so all epochs are run")
 
     run.stage("run the frozen part once")
-    clock = Clock()
     fill(cache, plan, task, run.log)
-    clock.stop("prefix")
     before = {block: cache.pooled(block, task.used) for block in kept_blocks(config, task, plan)}
     found = diagnose(cache, task)
 
     run.stage("train")
-    clock.start()
     classes = len(task.items.classes)
     classifier = new_classifier(backbone, plan, classes, config.train.dropout, run.stream_seed("initialisation"))
     frozen = frozen_digests(classifier, plan)
     selection = Selection(task.split.train, task.split.validation, task.items.labels)
     fitted = fit(classifier, plan, config.train, cache, selection, run)
-    clock.stop("train", fitted.seconds)
 
     run.stage("evaluate")
+    started = time.perf_counter()
     after = predict(classifier, plan, cache, task.used, precision=config.train.precision)
-    clock.stop("evaluate")
+    evaluate_seconds = time.perf_counter() - started
     changed = check_frozen(classifier, plan, frozen)
     probabilities = {part: softmax(after.logits[task.rows(index)], axis=1) for part, index in task.judged.items()}
     details = record_predictions(run, task, probabilities, before[None])
@@ -140,9 +143,9 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
     run.save_json("finetune", {
         **about(config, task, plan),
         "blocks": table_of_blocks(classifier, plan, changed),
-        "seconds": with_prefix(clock.seconds, cache.report()),
-        "cache": cache.report(),
-        "epochs": {"planned": config.train.epochs, "done": fitted.epochs, "best": fitted.best_epoch},
+        "seconds": seconds_of(fitted.seconds, evaluate_seconds, cache.report()),
+        "cache": what_was_kept(cache, plan),
+        "epochs": {"planned": plan.epochs, "done": fitted.epochs, "best": fitted.best_epoch},
         **details,
         **found,
         "similarity": None,
@@ -154,28 +157,16 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
 # --- the parts of the story
 
 
-class Clock:
-    """Seconds of the parts of a run: each `stop` names the part that has just ended."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.start()
-
-    def start(self) -> None:
-        """What comes before is nobody's time."""
-        self._since = time.perf_counter()
-
-    def stop(self, part: str, seconds: float | None = None) -> None:
-        """A part has ended; the next begins. `seconds`: what it took, where it began before an interruption."""
-        self.seconds[part] = time.perf_counter() - self._since if seconds is None else seconds
-        self.start()
-
-
-def with_prefix(seconds: Mapping[str, float], cache: Mapping[str, Any]) -> dict[str, float]:
+def seconds_of(train: float, evaluate: float, cache: Mapping[str, Any]) -> dict[str, float]:
     """Seconds of the parts, the frozen one at what it cost whoever computed it, so that all rows bear it alike."""
-    prefix = max(seconds["prefix"], cache["prefix_seconds"])
-    parts = {"prefix": prefix, **{part: seconds[part] for part in ("train", "evaluate")}}
+    parts = {"prefix": float(cache["prefix_seconds"]), "train": train, "evaluate": evaluate}
     return parts | {"total": sum(parts.values())}
+
+
+def what_was_kept(cache: PrefixCache, plan: Plan) -> dict[str, Any]:
+    """What the cache did for the run, or why its strategy has none."""
+    nothing = {"used": False, "why_not": plan.why_not, "cuts": [], "bytes": 0, "saved_seconds": 0.0}
+    return cache.report() | (nothing if plan.why_not else {})
 
 
 def fill(cache: PrefixCache, plan: Plan, task: Task, say: Callable[[str], None]) -> None:

@@ -95,17 +95,18 @@ def diagnose(cache: PrefixCache, task: Task, seed: int = 0) -> dict[str, Any]:
     Returns plain data. `probes`: for each block, accuracy of a linear probe and of nearest neighbours, cross-validated
     on the training items; `transferability`: LogME and H-score of the last features; `shift`: for each pair of parts,
     whether a classifier tells them apart. The training items alone are asked for labels. What is found is kept in the
-    cache and not computed again for the same weights, items and parts.
+    cache and not computed again for the same weights, items, labels and parts.
     """
     from lab.cache import cached_folder
     from lab.data.fingerprint import digest
 
-    split = task.split
-    parts = [
-        ",".join(task.items.fingerprints[i] for i in index) for index in (split.train, split.validation, split.test)
+    items, split = task.items, task.split
+    described = [
+        [[items.ids[i], items.fingerprints[i], int(items.labels[i])] for i in index]
+        for index in (split.train, split.validation, split.test)
     ]
-    backbone = cache.backbone
-    key = digest(backbone.fingerprint(), cache.inputs.preprocessing_key, cache.precision, str(seed), *parts, "1")
+    made_by = [cache.backbone.fingerprint(), cache.inputs.preprocessing_key, cache.precision, str(seed), "1"]
+    key = digest(*made_by, json.dumps(described))
 
     def make(folder: Path) -> None:
         found = {"probes": probe_blocks(cache, task, seed), **look_at_parts(cache, task, seed)}

@@ -231,7 +231,7 @@ def finetune_facts(spec: Spec, labels: np.ndarray, predicted: np.ndarray, classe
         "strategy": {"kind": spec.kind, "spoken": spec.label},
         "seconds": {"prefix": 0.5 if trained < 9 else 0, "train": seconds, "evaluate": 0.3, "total": seconds + 1},
         "cache": {"used": frozen > 0, "why_not": None if frozen else "there is no frozen prefix", "cuts": [frozen],
-                  "bytes": 4_200_000 * (frozen > 0), "fill_seconds": 2.5 * (frozen > 0), "items": 900,
+                  "bytes": 4_200_000 * (frozen > 0), "prefix_seconds": 2.5 * (frozen > 0), "items": 900,
                   "saved_seconds": 40.0 * frozen / 9},
         "epochs": {"planned": 10, "done": 10, "best": 7}, "train_size": spec.size or 600, "learning_rate": 0.003,
         "split": _split(spec), "confusion": confusion.tolist(),

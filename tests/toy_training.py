@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from lab.models.backbone import Backbone, Block, ImagePreprocessing, TextPreprocessing
+from lab.training.activations import Usage
 from lab.training.classifier import Classifier
 from lab.training.config import StrategyConfig, TrainConfig
 from lab.training.fit import Fitted, fit
@@ -102,6 +103,7 @@ BACKBONES = {"image": image_backbone, "text": text_backbone}
 class ToyActivations:
     def __init__(self, cache: ToyCache, cut: int) -> None:
         self.cache, self.cut, self.lengths, self.cached = cache, cut, cache.lengths, cache.keeps
+        self.usage = Usage()
 
     def batch(self, index: np.ndarray, view: int = 0) -> tuple[torch.Tensor, torch.Tensor | None]:
         self.cache.asked.append((self.cut, view, len(index)))

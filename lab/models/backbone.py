@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,6 +197,7 @@ def load_backbone(
     `pretrained=False`: random weights from `seed`. `blocks`: module names in order, where they are not found by
     themselves. Raises `UserError` where the weights cannot be had or do not fit, or the blocks do not compose.
     """
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries without a network are no news
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if location.library == "transformers":

@@ -93,7 +93,7 @@ def cache_table(group: Group) -> dict[str, Any] | None:
                 entry.title,
                 f"after block {cuts}" if used and cuts else "–",
                 _bytes(size) if used else "–",
-                duration(sum(float(c.get("fill_seconds") or 0) for c in caches)) if used else "–",
+                duration(float(cache.get("prefix_seconds") or 0)) if used else "–",
                 duration(own) if used else "–",
                 "" if used else str(cache.get("why_not") or "not used"),
             ]

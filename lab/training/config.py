@@ -9,8 +9,8 @@ from pydantic import Field, field_validator, model_validator
 
 from lab.config.base import Section, presentation
 
-_WHOLE = ("lp_ft", "gradual", "norm_only", "bitfit", "lora")
-"""Kinds that reach down to the first block where no depth is given."""
+REACHING = ("lp_ft", "gradual", "norm_only", "bitfit", "lora")
+"""Kinds that train blocks: all of them where no depth is given."""
 
 
 class BackboneConfig(Section):
@@ -66,7 +66,7 @@ class StrategyConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _reaches_all_blocks(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "frozen_depth" not in values and values.get("kind") in _WHOLE:
+        if isinstance(values, dict) and "frozen_depth" not in values and values.get("kind") in REACHING:
             return {**values, "frozen_depth": "none"}
         return values
 

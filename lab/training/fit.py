@@ -212,10 +212,18 @@ class Loop:
         if cut < len(self.plan.blocks) or not comes_again:
             activations = self._activations(cut)
             return lambda places: activations.batch(items[places], view)
+        usage = self._activations(cut).usage
         if (part, view) not in self._kept:
+            counted = usage.items
             self._kept[part, view] = end_features(self.classifier, self.plan, self.cache, items, view)
+            usage.items = counted  # what is served from here on is counted below, epoch by epoch
         features = self._kept[part, view]
-        return lambda places: (features[torch.from_numpy(places)], None)
+
+        def served(places: np.ndarray) -> tuple[Tensor, None]:
+            usage.items += len(places)
+            return features[torch.from_numpy(places)], None
+
+        return served
 
     def _lengths(self, items: np.ndarray, cut: int) -> np.ndarray | None:
         """Lengths by which batches are made; features have none."""
@@ -266,7 +274,8 @@ def predict(
 ) -> Predictions:
     """Class scores and features of items, from the deepest cut that training left as it was.
 
-    `index` (m,): positions in the data. Nothing is random and nothing changes.
+    `index` (m,): positions in the data. Nothing is random and nothing changes. Raises `UserError` where a score is no
+    number.
     """
     parts: dict[str, list[Tensor]] = {"logits": [], "features": []}
     order: list[np.ndarray] = []
@@ -281,6 +290,8 @@ def predict(
     arrays = {name: torch.cat(found).numpy()[back] for name, found in parts.items() if found}
     if not arrays:
         raise ValueError("no items to predict")
+    if not np.isfinite(arrays["logits"]).all():
+        raise UserError("the trained weights give scores that are no numbers; lower train.learning_rate")
     return Predictions(**arrays)
 
 

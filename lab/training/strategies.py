@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.errors import UserError
-from lab.training.config import StrategyConfig, TrainConfig
+from lab.training.config import REACHING, StrategyConfig, TrainConfig
 from lab.training.depth import resolve_block, resolve_depth, spoken_depth
 
 
@@ -122,6 +122,10 @@ class Plan:
         text = _spoken(self)
         if self.layer_decay:
             text += f", learning rate × {self.layer_decay:g} a block down"
+        if self.batch_norm != "eval":
+            text += {"track": ", frozen batch norms track the data", "train": ", frozen batch norms use the batch"}[
+                self.batch_norm
+            ]
         return text
 
     def notes(self) -> list[str]:
@@ -140,10 +144,17 @@ class Plan:
 def make_plan(strategy: StrategyConfig, train: TrainConfig, block_names: Sequence[str]) -> Plan:
     """Resolve a strategy for the named blocks of a backbone.
 
-    Raises `UserError` where the depth or a block does not exist, or augmentation could not take effect.
+    Raises `UserError` where the depth or a block does not exist, no block is left for a kind that trains blocks, or
+    augmentation could not take effect.
     """
     names = tuple(block_names)
     chosen = tuple(sorted({resolve_block(block, names) for block in strategy.blocks}))
+    depth = chosen[0] if chosen else resolve_depth(strategy.frozen_depth, names)
+    if strategy.kind in REACHING and depth == len(names):
+        raise UserError(
+            f"strategy.frozen_depth: {strategy.frozen_depth}: kind: {strategy.kind} then finds no block to train; "
+            "write none, or fewer blocks than all"
+        )
     augmented = train.augment != "none"
     if augmented and strategy.kind == "scalar_mix":
         raise UserError("train.augment: light: strategy.kind: scalar_mix trains on features of whole items; use none")
@@ -152,7 +163,7 @@ def make_plan(strategy: StrategyConfig, train: TrainConfig, block_names: Sequenc
     return Plan(
         kind=strategy.kind,
         blocks=names,
-        depth=chosen[0] if chosen else resolve_depth(strategy.frozen_depth, names),
+        depth=depth,
         chosen=chosen,
         epochs=train.epochs if strategy.solver == "gradient" else 1,
         learning_rate=train.learning_rate,

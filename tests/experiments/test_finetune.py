@@ -138,6 +138,37 @@ def test_interrupted_equals_uninterrupted(strategy, home, monkeypatch):
     assert run.metrics["train_loss"].tolist() == whole.metrics["train_loss"].tolist()
 
 
+@pytest.mark.parametrize(
+    ("strategy", "why"),
+    [
+        ({"frozen_depth": "all-1", "batch_norm": "track"}, "batch_norm: track needs the frozen part in every step"),
+        ({"kind": "bitfit", "frozen_depth": "none"}, "block 1 (stem) is trained"),
+    ],
+)
+def test_what_has_no_cache_says_why_and_bears_no_frozen_part(strategy, why):
+    run = lab.run(digits(strategy=strategy, train={"epochs": 1}), quiet=True)
+    told = run.json("finetune")
+    assert why in told["cache"]["why_not"]
+    assert not told["cache"]["used"]
+    assert told["seconds"]["prefix"] == 0
+
+
+def test_a_mix_of_all_blocks_uses_the_cache_and_bears_its_filling():
+    told = lab.run(
+        digits(strategy={"kind": "scalar_mix", "frozen_depth": "all"}, train={"epochs": 3}), quiet=True
+    ).json("finetune")
+    assert told["cache"]["used"]
+    assert told["cache"]["cuts"] == [9]
+    assert told["seconds"]["prefix"] > 0
+
+
+def test_without_validation_items_nothing_can_stop_early():
+    split = {"train": 80, "validation": 0, "test": 60}
+    data = {"source": "digits", "split": split}
+    run = lab.run(digits(data=data, train={"early_stopping": 1, "epochs": 2}), quiet=True)
+    assert any("early_stopping" in warning for warning in run.warnings)
+
+
 def test_without_the_cache_the_numbers_are_the_same(home, monkeypatch):
     config = digits(strategy={"frozen_depth": "all-1"}, train={"epochs": 2, "optimizer": "sgd"})
     cached = lab.run(config, quiet=True)
@@ -172,6 +203,18 @@ def test_texts_their_slices_and_what_to_label_next(sentences):
     assert len(listed) == (7 if mistakes else 1)
 
 
+def test_what_features_say_is_asked_anew_of_other_labels(sentences):
+    first = lab.run(texts(sentences), quiet=True).json("finetune")["probes"]
+    lines = sentences.read_text(encoding="utf-8").splitlines()
+    random = np.random.default_rng(1).choice(["animal", "food"], 60)
+    for number, label in enumerate(random, start=1):
+        text, _, length = lines[number].rsplit(",", 2)
+        lines[number] = f"{text},{label},{length}"
+    sentences.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    second = lab.run(texts(sentences), quiet=True).json("finetune")["probes"]
+    assert np.mean([row["accuracy"] for row in first]) > np.mean([row["accuracy"] for row in second]) + 0.2
+
+
 def test_what_was_trained_is_read_back(sentences):
     run = lab.run(texts(sentences, strategy={"frozen_depth": "all-1"}), quiet=True)
     network = recipe.load_classifier(run)
@@ -201,6 +244,14 @@ def test_a_final_model_is_trained_on_all_labels(sentences):
         ({"strategy": {"frozen_depth": "blocks.33"}}, "did you mean blocks"),
         ({"backbone": {"name": "minilm-l6"}}, "holds images, but texts are needed"),
         ({"backbone": {"name": "efficientnet-lite1"}}, "did you mean 'efficientnet-lite0'"),
+        (
+            {
+                "backbone": {"name": "minilm-l6"},
+                "data": {"source": "wikipedia-topics", "split": {"train": 0.2, "validation": 0.1, "test": 0.1}},
+                "train": {"augment": "light"},
+            },
+            "wikipedia-topics holds texts",
+        ),
         ({"data": {"source": "digitz"}}, "digits"),
         ({"data": {"source": "digits", "split": {"train": 8000, "validation": 40, "test": 60}}}, "1,797"),
         ({"data": {"source": "digits", "per_class": 500}}, "per_class"),

@@ -215,3 +215,11 @@ def test_selection_has_no_place_for_test_items():
         Selection(np.array([0]), np.array([1]), np.array([0, -1]))
     names = [*inspect.signature(fit).parameters, *(f.name for f in dataclasses.fields(Fitted))]
     assert not [name for name in names if "test" in name]
+
+
+def test_scores_that_are_no_numbers_are_an_error():
+    classifier, plan, _ = toys.made("image", {"frozen_depth": 1})
+    with torch.no_grad():
+        classifier.head.bias[0] = float("nan")
+    with pytest.raises(UserError, match="no numbers"):
+        predict(classifier, plan, toys.ToyCache("image"), np.arange(5))

@@ -59,6 +59,13 @@ def test_learning_rates_fall_from_the_top():
     assert plan(train={"learning_rate": 0.3}).learning_rates() == [0.3] * 4
 
 
+@pytest.mark.parametrize("kind", ["lp_ft", "gradual", "norm_only", "bitfit", "lora"])
+def test_a_kind_that_trains_blocks_needs_one(kind):
+    with pytest.raises(UserError, match="finds no block to train; write none"):
+        plan(kind=kind, frozen_depth="all")
+    assert plan(kind=kind, frozen_depth="all-1").ever_open()
+
+
 def test_why_nothing_is_cached():
     assert plan(frozen_depth=1).cacheable
     assert plan(kind="gradual").cacheable
@@ -87,6 +94,11 @@ def test_why_nothing_is_cached():
         ({"kind": "bitfit", "frozen_depth": 3}, "trains only biases in the last block of 4"),
         ({"kind": "lora", "lora_rank": 4, "frozen_depth": 2}, "LoRA of rank 4 in the last 2 of 4 blocks"),
         ({"kind": "scalar_mix"}, "trains a head on a learned mix of all 4 blocks' features"),
+        (
+            {"frozen_depth": 1, "batch_norm": "track"},
+            "trains the last 3 of 4 blocks, frozen batch norms track the data",
+        ),
+        ({"batch_norm": "train"}, "trains the head only, all 4 blocks frozen, frozen batch norms use the batch"),
     ],
 )
 def test_words(strategy, words):
