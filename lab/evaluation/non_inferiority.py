@@ -27,6 +27,7 @@ from lab.evaluation.resampled import FoldScores, folds_needed, resampled_differe
 from lab.evaluation.significance import FEWEST_SEEDS, ScoreRow, seeds_match
 
 WANTED = 0.8  # power of what is said to be needed
+PRACTICAL_SEEDS = 100  # of more additional seeds nobody is told to run them
 
 
 @dataclass(frozen=True)
@@ -279,14 +280,20 @@ def _reasons(
     if few:
         reasons.append(f"fewer than {FEWEST_SEEDS} seeds name no winner: {', '.join(few)}")
     if more is not None:
+        practical = more.both is None or more.both[0] <= PRACTICAL_SEEDS
         ways = [
             f"{more.seeds} more seeds" if more.seeds else "",
             f"{more.items} more validation items" if more.items else "",
-            f"{more.both[0]} more seeds with {more.both[1]} more validation items" if more.both else "",
+            f"{more.both[0]} more seeds with {more.both[1]:,} more validation items" if more.both and practical else "",
             f"{more.folds} more folds" if more.folds else "",
             f"{more.labels:g} times the labels" if more.labels and more.labels > 1 else "",
         ]
         said = " or ".join(way for way in ways if way)
         if said:
             reasons.append(f"if {more.label} loses nothing, {said} would probably show it")
+        elif not practical:
+            reasons.append(
+                f"the seeds differ too much for these validation items: even if {more.label} loses nothing, showing it "
+                f"would take hundreds of seeds"
+            )
     return reasons

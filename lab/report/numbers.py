@@ -27,11 +27,15 @@ def spoken(name: str) -> str:
 
 
 def spoken_label(label: str) -> str:
-    """A row's label in a sentence: `word2vec architecture=skipgram` → `word2vec skip-gram`; others stay as they are."""
+    """A row's label as the subject of a sentence: `word2vec architecture=skipgram` → `word2vec skip-gram`.
+
+    `trains all 9 blocks` → `training all 9 blocks`; others stay as they are.
+    """
 
     def replaced(found: re.Match[str]) -> str:
         return _NAMES.get(found["value"], found[0])
 
+    label = re.sub(r"^trains\b", "training", label)
     return _NAMES.get(label) or re.sub(r"[\w.]+=(?P<value>[\w-]+)", replaced, label)
 
 

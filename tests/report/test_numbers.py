@@ -41,6 +41,7 @@ def test_names_as_people_write_them():
     assert spoken("my_test") == "my test"
     assert spoken_label("word2vec architecture=skipgram, window=5") == "word2vec skip-gram, window=5"
     assert spoken_label("cbow") == "CBOW"
+    assert spoken_label("trains the last 2 of 9 blocks") == "training the last 2 of 9 blocks"
     assert sentence("skip-gram: good") == "Skip-gram: good"
     assert sentence("minilm-l6: good") == "minilm-l6: good"
     assert (as_given(0.01), as_given(0.005), as_given(2.5)) == (".01", ".005", "2.5")
