@@ -5,6 +5,7 @@ Nothing in it changes a number: the folder can be deleted at any time. `LAB_CACH
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -44,6 +45,12 @@ def cached_folder(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     try:
         if not _is_complete(final):
             _make(final, make)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise LabError(
+            f"{cache_dir()}: cannot write the cache (no space left); free some, or set LAB_CACHE to another folder"
+        ) from None
     finally:
         lock.release()
     return final

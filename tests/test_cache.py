@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -99,3 +100,12 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(LabError, match="LAB_CACHE"):
         cached_folder("things", "key", never)
+
+
+def test_a_full_disk_is_said_in_one_line(cache):
+    def fill_up(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(LabError, match=r"cannot write the cache \(no space left\); free some, or set LAB_CACHE"):
+        cached_folder("things", "key", fill_up)
+    assert not list(cache.glob("things/[!.]*"))
