@@ -74,7 +74,13 @@ def find_blocks(
             f"backbone {name!r}: its blocks cannot be found; list them in order in `backbone.blocks` by module names; "
             f"there is {', '.join(child for child, _ in model.named_children())}"
         )
-    graph, end = _features(model, body, library)
+    try:
+        graph, end = _features(model, body, library)
+    except (fx.proxy.TraceError, TypeError, AttributeError) as error:  # its forward decides by what it computes
+        raise UserError(
+            f"backbone {name!r}: the forward of a {type(model).__name__} cannot be followed from block to block: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
     names, places = list(body), first_calls(graph, body, name)
     if not blocks:
         names, places = _with_stem_and_tail(model, graph, end, names, places)

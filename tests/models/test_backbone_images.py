@@ -246,3 +246,9 @@ def test_the_packaged_network_has_nine_blocks_and_its_weights():
     assert sum(p.numel() for p in backbone.parameters()) == 3_371_008
     untrained = load_backbone(locate_backbone("efficientnet-lite0"), image_size=64, pretrained=False)
     assert backbone.fingerprint() != untrained.fingerprint()
+
+
+def test_a_network_whose_forward_cannot_be_followed_is_refused_in_one_line():
+    with pytest.raises(UserError, match="the forward of a CrossVit cannot be followed") as error:
+        block_names_of(locate_backbone("timm:crossvit_tiny_240"))
+    assert "\n" not in str(error.value)
