@@ -74,6 +74,7 @@ def find_blocks(
             f"backbone {name!r}: its blocks cannot be found; list them in order in `backbone.blocks` by module names; "
             f"there is {', '.join(child for child, _ in model.named_children())}"
         )
+    model.eval()  # a traced forward is fixed in the mode it was traced in: no side branches, no dropout by function
     try:
         graph, end = _features(model, body, library)
     except (fx.proxy.TraceError, TypeError, AttributeError) as error:  # its forward decides by what it computes

@@ -252,3 +252,8 @@ def test_a_network_whose_forward_cannot_be_followed_is_refused_in_one_line():
     with pytest.raises(UserError, match="the forward of a CrossVit cannot be followed") as error:
         block_names_of(locate_backbone("timm:crossvit_tiny_240"))
     assert "\n" not in str(error.value)
+
+
+def test_side_branches_that_only_training_has_are_no_part_of_it():
+    names = block_names_of(locate_backbone("torchvision:googlenet"))
+    assert (len(names), names[0], names[-1]) == (12, "conv1", "inception5b")
