@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -114,6 +115,7 @@ def _by_column(name: str, values: ArrayLike, count: int) -> list[Part]:
 
 def _by_cluster(features: NDArray[np.float64], count: int, clusters: int | None, seed: int) -> list[Part]:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     if features.ndim != 2 or len(features) != count:
         raise ValueError(f"features {features.shape} do not fit {count} items")
@@ -123,8 +125,10 @@ def _by_cluster(features: NDArray[np.float64], count: int, clusters: int | None,
     points = features - features.mean(axis=0)
     norms = np.linalg.norm(points, axis=1, keepdims=True)
     points = np.divide(points, norms, out=np.zeros_like(points), where=norms > 0)
-    found = KMeans(wanted, n_init=4, random_state=seed).fit(points)
+    with warnings.catch_warnings():  # fewer different points than clusters: some stay empty
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = KMeans(wanted, n_init=4, random_state=seed).fit(points)
     distance = np.linalg.norm(points - found.cluster_centers_[found.labels_], axis=1)
     order = np.argsort(distance, kind="stable")
-    members = [order[found.labels_[order] == place] for place in range(wanted)]
+    members = [order[found.labels_[order] == place] for place in np.unique(found.labels_)]
     return [("cluster", str(place + 1), own) for place, own in enumerate(sorted(members, key=len, reverse=True))]

@@ -88,3 +88,10 @@ def test_few_items_have_no_slices():
         slices([1, 0], {"a": ["x"]})
     with pytest.raises(ValueError, match="features"):
         slices([1, 0], features=np.ones((3, 2)))
+
+
+def test_fewer_different_items_than_clusters_are_no_news(recwarn):
+    features = np.repeat(np.random.default_rng(0).normal(size=(2, 4)), 60, axis=0)
+    found = slices(np.arange(120) % 3 > 0, features=features)
+    assert sorted(part.n for part in found) == [60, 60]
+    assert not recwarn.list
