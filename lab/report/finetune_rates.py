@@ -33,11 +33,15 @@ class RateGrid:
 
 @dataclass(frozen=True)
 class Tried:
-    """One row of the grid: the validation value of each rate that was tried (the best, where other keys varied too)."""
+    """One row of the grid: the validation value of each rate that was tried (the best, where other keys varied too).
+
+    `broke`: rates that gave no value, as the loss was no longer a number.
+    """
 
     entry: Entry
     values: Mapping[float, float]
     chosen: float | None
+    broke: frozenset[float] = frozenset()
 
 
 def rate_grid(group: Group, name: str = "learning rates") -> RateGrid | None:
@@ -74,7 +78,9 @@ def _tried(entry: Entry) -> Tried:
             best = values.get(float(rate))
             values[float(rate)] = value if best is None else sign * max(sign * best, sign * value)
     chosen = entry.row.chosen.get(RATE)
-    return Tried(entry, values, None if chosen is None else float(chosen))
+    failed = [candidate["changes"] for candidate in entry.row.candidates if candidate.get("status") == "failed"]
+    broke = frozenset(float(changes[RATE]) for changes in failed if changes.get(RATE) is not None) - set(values)
+    return Tried(entry, values, None if chosen is None else float(chosen), broke)
 
 
 def _metric(entry: Entry) -> str:
@@ -96,10 +102,10 @@ def rate_text(rate: float) -> str:
 
 
 def edge_warnings(tried: Sequence[Tried]) -> list[str]:
-    """One sentence for each end of the grid that rows chose, naming them."""
+    """One sentence for each end of the grid that rows chose, naming them; beyond a rate that broke there is no end."""
     found = []
     for end, word in ((max, "highest"), (min, "lowest")):
-        rows = [row for row in tried if row.chosen is not None and row.chosen == end(row.values)]
+        rows = [row for row in tried if row.chosen is not None and row.chosen == end({*row.values, *row.broke})]
         for rate in sorted({row.chosen for row in rows if row.chosen is not None}):
             names = listing([row.entry.title for row in rows if row.chosen == rate])
             found.append(

@@ -144,6 +144,15 @@ def test_the_grid_marks_choices_warns_of_edges_and_ranks_at_shared_rates(worksho
     assert "all frozen: .760 at 1e-4, .790 at .001, .820 at .003, .850 at .01" in rates.figure.alt
 
 
+def test_a_rate_that_broke_is_an_end_that_was_seen(workshop):
+    group = group_of(workshop, depth(0, 0.85, rates=RATES, seeds=1), depth(9, 0.955, rates=RATES, seeds=1))
+    assert rate_grid(group).warnings
+    for entry in group.entries:
+        broken = {"changes": {"train.learning_rate": 0.03}, "status": "failed", "validation": None}
+        entry.row.candidates.append(broken)
+    assert rate_grid(group).warnings == []
+
+
 def test_without_a_choice_there_is_no_grid(workshop):
     assert rate_grid(group_of(workshop, depth(0, 0.85, seeds=1), depth(9, 0.9, seeds=1))) is None
 
