@@ -49,7 +49,9 @@ def _print_in_context(reference: str, queries: Sequence[str], count: int) -> Non
     from lab.models.word_in_context import follow_words
 
     marked = [parse_marked(query) for query in queries]
-    found = follow_words(load_text_backbone(locate_backbone(reference, "transformers").source, reference), marked, count=count)
+    found = follow_words(
+        load_text_backbone(locate_backbone(reference, "transformers").source, reference), marked, count=count
+    )
     for number, word in enumerate(marked, 1):
         print(f"{number}. {word.text}   marked: {word.word}")
     for layer in range(-1, len(found.vectors)):

@@ -20,7 +20,21 @@ def run_cli(capsys, *words: str) -> tuple[int, str, str]:
 def test_without_a_verb_the_help_is_shown(capsys):
     code, out, _ = run_cli(capsys)
     assert code == 0
-    verbs = ["run", "list", "new", "show", "compare", "report", "neighbors", "evaluate", "embed", "export", "clean", "advise", "predict"]
+    verbs = [
+        "run",
+        "list",
+        "new",
+        "show",
+        "compare",
+        "report",
+        "neighbors",
+        "evaluate",
+        "embed",
+        "export",
+        "clean",
+        "advise",
+        "predict",
+    ]
     assert all(f"\n  {verb} " in out for verb in verbs)
     assert "..." not in out.split("Commands:")[1]  # no summary is cut
 
