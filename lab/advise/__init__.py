@@ -24,13 +24,13 @@ Say = Callable[[str], None]
 
 
 def is_study(target: str) -> bool:
-    """Whether `lab advise TARGET` means a study that is there, not data: its folder or file, or a name no path has."""
+    """Whether `lab advise TARGET` means a study, not data: its folder or file, or a name no path has, or `last`."""
     from lab.runs.home import studies_dir
 
     path = Path(target)
     if (path / "study.json").is_file() or path.name == "study.json":
         return True
-    return not path.exists() and (studies_dir() / target / "study.json").is_file()
+    return not path.exists() and (target == "last" or (studies_dir() / target / "study.json").is_file())
 
 
 def advise_on_data(request: Request, say: Say = print, unlabelled: str | None = None) -> Advice:
@@ -110,7 +110,7 @@ def _plan(asked: Asked, check: DataCheck, request: Request, path: Path, name: st
     budget = request.minutes * 60 * request.jobs
     effort, seconds = fit_budget(depths, len(names), costs, sizes, folds=asked.folds, seconds=budget)
     minutes = seconds / 60 / request.jobs
-    tries = f"{len(effort.depths)} depths of {asked.settings['backbone']['name']}"
+    tries = f"{len(effort.depths)} depths{' and LP-FT' * effort.lp_ft} of {asked.settings['backbone']['name']}"
     times = (
         f"{effort.folds} folds{' twice' if effort.repeats == 2 else ''}" if effort.folds else f"{effort.repeats} seeds"
     )

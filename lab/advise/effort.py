@@ -29,7 +29,8 @@ class Effort:
     """What a study tries. `depths`: frozen blocks; the one that freezes all trains its head by L-BFGS.
 
     `folds` 0: one split and `repeats` seeds, else `repeats` times so many folds. `rates`: how many learning rates each
-    depth chooses from. `left_out`: depths that did not fit.
+    depth chooses from. `left_out`: depths that did not fit. `lp_ft`: the head is solved first and then everything is
+    trained, too (LP-FT; Kumar et al., 2022).
     """
 
     depths: tuple[int, ...]
@@ -38,6 +39,7 @@ class Effort:
     epochs: int
     rates: int
     left_out: tuple[int, ...] = ()
+    lp_ft: bool = False
 
     @property
     def replicates(self) -> int:
@@ -60,7 +62,7 @@ def fit_budget(
     """The largest effort that fits into `seconds`, and what it takes; the smallest where none does.
 
     `depths`: frozen blocks, of `blocks`. Rather less of everything than a depth less: only if no effort is small
-    enough is the most expensive depth left out, then the next.
+    enough is the most expensive depth left out, then the next. LP-FT is tried where every depth is, and it fits too.
     """
     ordered = sorted(depths, key=lambda depth: -depth)
     for count in range(len(ordered), 1, -1):
@@ -68,15 +70,25 @@ def fit_budget(
         for effort in _efforts(kept, folds):
             estimate = total_seconds(effort, blocks, costs, sizes)
             if estimate <= seconds or (count == 2 and effort == list(_efforts(kept, folds))[-1]):
-                return replace(effort, left_out=left_out), estimate
+                return _with_lp_ft(replace(effort, left_out=left_out), estimate, blocks, costs, sizes, seconds)
     raise AssertionError("two depths always give an effort")
+
+
+def _with_lp_ft(
+    effort: Effort, estimate: float, blocks: int, costs: Mapping[int, Cost], sizes: Sizes, seconds: float
+) -> tuple[Effort, float]:
+    """The effort with LP-FT too where there is time for it, and what it takes."""
+    more = replace(effort, lp_ft=True)
+    if effort.left_out or 0 not in effort.depths or (longer := total_seconds(more, blocks, costs, sizes)) > seconds:
+        return effort, estimate
+    return more, longer
 
 
 def total_seconds(effort: Effort, blocks: int, costs: Mapping[int, Cost], sizes: Sizes) -> float:
     """What a study takes with one run at a time: the frozen part once, every run, and the controls."""
     once = sizes.used * max(cost.forward for cost in costs.values())
     total = 2 * once  # the untrained network's features are a control
-    for depth in effort.depths:
+    for depth in [*effort.depths, *([0] if effort.lp_ft else [])]:  # LP-FT: as training everything, after the head
         runs = effort.replicates + (len(PENALTIES) if depth == blocks else effort.rates) - 1
         cost = costs[depth]
         epochs = 1 if depth == blocks else effort.epochs

@@ -44,6 +44,12 @@ def study_config(asked: Asked, effort: Effort, blocks: int, name: str) -> dict[s
             "sweep": {"strategy.frozen_depth": deeper, **over},
             "choose": {"train.learning_rate": sorted(RATES[asked.kind][: effort.rates])},
         })  # fmt: skip
+    if effort.lp_ft:
+        entries.append({
+            "config": {**base, "strategy": {"kind": "lp_ft", "frozen_depth": "none"}},
+            "sweep": over,
+            "choose": {"train.learning_rate": sorted(RATES[asked.kind][: effort.rates])},
+        })  # fmt: skip
     title = f"How deep to fine-tune on {name.removeprefix('advise-')}"
     report = {"title": title, "question": f"Which strategy should {asked.labelled:,} labels be given?"}
     controls = {} if asked.controls else {"controls": False}
