@@ -164,10 +164,12 @@ def embed(
     encoding: Annotated[str, typer.Option("--encoding", help="of a text file")] = "utf-8",
 ) -> None:
     """Embed new items with a run's stored preprocessing."""
+    from lab.atomic import check_writable
     from lab.embed import embed_items
 
     if output.suffix != ".parquet":
         raise UserError(f"{output}: lab embed writes Parquet; name the file {output.with_suffix('.parquet')}")
+    check_writable(output)
     space, left_out = embed_items(model, data, column, encoding)
     space.save(output)
     print(f"{output}: {len(space):,} items, {space.dim} dimensions")
@@ -229,9 +231,11 @@ def export(
     ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
 ) -> None:
     """Write an embedding space in a format that other tools read."""
+    from lab.atomic import check_writable
     from lab.embeddings.formats import write_vectors
     from lab.spaces import find_space
 
+    check_writable(output)
     space = find_space(source, ids)
     write_vectors(space, output, to)
     print(f"{output}: {len(space):,} vectors of {space.dim} dimensions as {to}")

@@ -55,10 +55,12 @@ def print_advice(
 
 def print_predictions(run: str, source: str, output: Path) -> None:
     """`lab predict`: write the predictions and say what they are."""
+    from lab.atomic import check_writable
     from lab.predict import predict_new
 
     if output.suffix != ".csv":
         raise UserError(f"{output}: lab predict writes csv; name the file {output.with_suffix('.csv')}")
+    check_writable(output)
     predicted = predict_new(run, source)
     predicted.write(output)
     for line in _summary(predicted, output):

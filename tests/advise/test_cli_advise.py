@@ -178,3 +178,22 @@ def test_what_predict_refuses(trained, workshop, capsys):
         capsys, "predict", failed.id, "new.txt", "-o", "out.csv"
     )
     assert not Path("out.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["predict", "export", "embed"])
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(trained, capsys, command):
+    Path("file").touch()
+    ending = ".parquet" if command == "embed" else ".csv"
+    Path(f"folder{ending}").mkdir()
+    words = {
+        "predict": [trained.id, "new.txt"],
+        "export": [trained.id, "--to", "glove"],
+        "embed": [trained.id, "x.txt"],
+    }
+    assert "is a folder" in mistake(capsys, command, *words[command], "-o", f"folder{ending}")
+    assert "cannot make its folder" in mistake(capsys, command, *words[command], "-o", f"file/out{ending}")
+
+
+def test_advice_about_the_last_study(workshop, capsys):
+    workshop.study("words", {"a": [workshop.run()]})
+    assert "no run has validation scores" in mistake(capsys, "advise", "last")

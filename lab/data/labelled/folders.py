@@ -88,7 +88,7 @@ def read_text_folder(folder: Path, files: list[Path], config: LabelledConfig) ->
             predefined.append(part)
     if any(predefined):
         raw.predefined = predefined
-    _same_encoding(raw, config)
+    same_encoding(raw, config)
     return raw
 
 
@@ -155,11 +155,11 @@ def _one_text_a_file(folder: Path, files: list[Path], config: LabelledConfig) ->
         raw.texts.append(text)
     if any(part for part, _, _ in places):
         raw.predefined = [part for part, _, _ in places]
-    _same_encoding(raw, config)
+    same_encoding(raw, config)
     return raw
 
 
-def _same_encoding(raw: RawItems, config: LabelledConfig) -> None:
+def same_encoding(raw: RawItems, config: LabelledConfig) -> None:
     """Where many items are not of the encoding, it is the setting that is wrong. Raises `UserError`."""
     wrong = [problem for problem in raw.problems.values() if problem.startswith("not ")]
     if len(wrong) > max(10, len(raw.ids) // 1000):

@@ -71,6 +71,8 @@ def _of_folder(folder: Path, config: Any, found: list[Path], like: Mapping[str, 
         return _pictures(pictures, folder)
     if like.get("kind") == "image":
         raise UserError(f"{folder}: no pictures in this folder")
+    if pictures and len(pictures) == len(found):
+        raise UserError(f"{folder}: pictures only, but the run was trained on texts")
     return read_source(config)
 
 

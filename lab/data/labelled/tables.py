@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab.data.labelled.folders import same_encoding
 from lab.data.labelled.items import RawItems
 from lab.errors import UserError, nearest
 
@@ -64,7 +65,8 @@ def items_of_frame(
     key = choose(others, config.id, IDS, where, "id", needed=config.id is not None)
     if kind == "text":
         raw = RawItems("text", rows, [], where, "texts", texts=_texts(table[content]))
-        _odd_texts(raw)
+        _odd_texts(raw, config.encoding)
+        same_encoding(raw, config)
     else:
         raw = _pictures(table[content], rows, where, folder, own_ids=key is not None)
     if key is not None:
@@ -145,11 +147,11 @@ def _texts(values: pd.Series) -> list[str]:
     return ["" if value is None or value != value else str(value).replace("\0", "").strip() for value in values]
 
 
-def _odd_texts(raw: RawItems) -> None:
+def _odd_texts(raw: RawItems, encoding: str) -> None:
     assert raw.texts is not None
     for at, text in enumerate(raw.texts):
         if is_escaped(text):
-            raw.problems[at] = "not of the encoding (set data.encoding)"
+            raw.problems[at] = f"not {encoding}"
             raw.texts[at] = text.replace(_ESCAPED, "?")
         elif not text:
             raw.problems[at] = "empty text"

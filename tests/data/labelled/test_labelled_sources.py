@@ -112,6 +112,14 @@ def test_one_text_a_file_in_class_folders(tmp_path):
     assert [sum(items.predefined == part) for part in ("train", "test")] == [4, 4]
 
 
+def test_a_table_of_another_encoding_is_one_mistake_not_one_a_row(tmp_path):
+    lines = "".join(f"très bon {i},{'ab'[i % 2]}\n" for i in range(40))
+    write(tmp_path / "t.csv", ("text,label\n" + lines).encode("latin-1"))
+    with pytest.raises(UserError, match=r"40 of 40 texts are not utf-8; set data.encoding, such as latin-1"):
+        load(tmp_path / "t.csv")
+    assert len(load(tmp_path / "t.csv", encoding="latin-1")) == 40
+
+
 def test_lines_of_another_encoding(tmp_path):
     good = "".join(f"a fine film {i}\n" for i in range(30))
     write(tmp_path / "two" / "pos.txt", good.encode() + "très bon\n".encode("latin-1"))
@@ -199,7 +207,7 @@ def test_everything_broken_in_a_table_is_listed_at_once(tmp_path):
     path = write(tmp_path / "a.csv", content)
     with pytest.raises(UserError) as told:
         load(path)
-    for problem in ("a.csv:1: empty text", "a.csv:3: not of the encoding", "a.csv:4: the only item of class 'c'"):
+    for problem in ("a.csv:1: empty text", "a.csv:3: not utf-8", "a.csv:4: the only item of class 'c'"):
         assert problem in str(told.value)
     items = open_items(LabelledConfig(source=str(path)))
     assert [(odd.id, odd.problem) for odd in items.odd] == [("a.csv:5", "no label")]
