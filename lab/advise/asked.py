@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lab.data.labelled.items import Items
 
 BACKBONES = {"image": "efficientnet-lite0", "text": "minilm-l6"}
+LEAST_LABELS = 10
+"""Fewer cannot be five folds and a test part with both classes in them."""
 _LEAST_PIXELS, _STEP = 64, 32
 
 
@@ -87,6 +89,10 @@ def look(request: Request) -> Asked:
     if not labelled:
         raise UserError(
             f"{request.source}: no labels; advice needs them (one folder or text file a class, or --label COLUMN)"
+        )
+    if labelled < LEAST_LABELS:
+        raise UserError(
+            f"{request.source}: {labelled} labels; advice needs at least {LEAST_LABELS} to train, choose and test with"
         )
     backbone = settings.setdefault("backbone", {})
     backbone.setdefault("name", BACKBONES[items.kind])

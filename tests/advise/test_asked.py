@@ -136,3 +136,10 @@ def test_the_best_is_trained_on_everything(sentences):
 )
 def test_names_of_studies(source, name):
     assert study_name(source) == name
+
+
+def test_a_handful_of_labels_is_too_few(sentences):
+    with pytest.raises(
+        UserError, match=r"films.csv: 8 labels; advice needs at least 10 to train, choose and test with"
+    ):
+        look(Request(str(sentences(each=4))))
