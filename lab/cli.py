@@ -120,8 +120,11 @@ def report(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="the HTML file to write")] = None,
 ) -> None:
     """Write one self-contained HTML report."""
+    from lab.atomic import check_writable
     from lab.report.build import build
 
+    if output is not None:
+        check_writable(output)
     print(build(targets[0] if len(targets) == 1 else targets, output))
 
 

@@ -180,7 +180,7 @@ def test_what_predict_refuses(trained, workshop, capsys):
     assert not Path("out.csv").exists()
 
 
-@pytest.mark.parametrize("command", ["predict", "export", "embed"])
+@pytest.mark.parametrize("command", ["predict", "export", "embed", "report"])
 def test_a_place_that_cannot_be_written_to_is_told_before_the_work(trained, capsys, command):
     Path("file").touch()
     ending = ".parquet" if command == "embed" else ".csv"
@@ -190,6 +190,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_the_work(trained, caps
         "export": [trained.id, "--to", "glove"],
         "embed": [trained.id, "x.txt"],
     }
+    words["report"] = [trained.id]
     assert "is a folder" in mistake(capsys, command, *words[command], "-o", f"folder{ending}")
     assert "cannot make its folder" in mistake(capsys, command, *words[command], "-o", f"file/out{ending}")
 
