@@ -64,7 +64,7 @@ class Timed:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="depths all and half, fewer items: under 45 seconds")
+    parser.add_argument("--quick", action="store_true", help="depths all and half, fewer items: about a minute")
     parser.add_argument("--only", choices=["text", "image"], help="one of the two halves")
     options = parser.parse_args()
     depths = ["all", "half"] if options.quick else list(DEPTHS)
@@ -83,7 +83,7 @@ def compare_text(depths: Sequence[str], quick: bool) -> list[str]:
         return ["text: the Hugging Face Trainer needs accelerate: pip install accelerate"]
     from peers.trainer import TrainerPeer
 
-    task = text_task(train=160 if quick else 2000, test=128 if quick else 1000)
+    task = text_task(train=160 if quick else 2000, test=64 if quick else 1000)
     lines = compare(task, "text", depths, "Trainer", TrainerPeer(task, BATCH, EPOCHS))
     if not quick:
         padded = TrainerPeer(task, BATCH, EPOCHS, pad_to=128)
@@ -94,7 +94,7 @@ def compare_text(depths: Sequence[str], quick: bool) -> list[str]:
 def compare_images(depths: Sequence[str], quick: bool, folder: Path) -> list[str]:
     from peers.image_loop import ImageLoop
 
-    task = image_task(train=64 if quick else 600, test=64 if quick else 200)
+    task = image_task(train=32 if quick else 600, test=32 if quick else 200)
     return compare(task, "image", depths, "plain loop", ImageLoop(task, BATCH, EPOCHS, folder / "images"))
 
 
