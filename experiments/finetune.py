@@ -148,7 +148,6 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
         "epochs": {"planned": plan.epochs, "done": fitted.epochs, "best": fitted.best_epoch},
         **details,
         **found,
-        "similarity": None,
     })  # fmt: skip
     for name in changed:
         run.warn(f"{name} was to stay frozen and has changed")

@@ -38,6 +38,7 @@ class TrainedNetwork:
         seed = stream_seed(run.seed, "initialisation")
         self.classifier = new_classifier(self.backbone, plan, len(self.classes), config.train.dropout, seed)
         load_trained(self.classifier, plan, run.tensors("classifier"))
+        self._last: tuple[Items, Predictions] | None = None
 
     def predict(self, items: Items) -> np.ndarray:
         """Probabilities (n, classes) float32 of all items."""
@@ -63,7 +64,9 @@ class TrainedNetwork:
 
         if items.kind != self.backbone.kind:
             raise UserError(f"the network reads {self.backbone.kind}s, and these items are {items.kind}s")
-        cache = open_cache(self.backbone, items, self.config.train, enabled=False)
-        return predict(
-            self.classifier, self.plan, cache, np.arange(len(items.ids)), precision=self.config.train.precision
-        )
+        if self._last is None or self._last[0] is not items:  # one pass tells probabilities and features
+            train = self.config.train
+            cache = open_cache(self.backbone, items, train, enabled=False)
+            every = np.arange(len(items.ids))
+            self._last = (items, predict(self.classifier, self.plan, cache, every, precision=train.precision))
+        return self._last[1]

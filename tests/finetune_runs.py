@@ -251,7 +251,6 @@ def finetune_facts(spec: Spec, labels: np.ndarray, predicted: np.ndarray, classe
         "transferability": {"logme": 0.3}, "shift": [{"pair": "train and test", "auc": 0.52, "p": 0.4, "items": []}],
         "data_check": {"classes": dict.fromkeys(classes, 300), "odd": [{"id": "x.jpg", "problem": "CMYK"}],
                        "broken": [], "duplicates": [["a.jpg", "b.jpg"]], "smallest_difference": 0.021},
-        "similarity": None,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from lab.evaluation.intervals import Estimate
 from lab.evaluation.power import Needed
 from lab.evaluation.resampled import folds_needed, resampled_difference
-from lab.evaluation.significance import FEWEST_SEEDS, Difference, Verdict, families, holm, sample_tests
+from lab.evaluation.significance import FEWEST_SEEDS, Difference, families, holm, judged, not_worse, sample_tests
 
 FoldValues = Mapping[Any, float]
 
@@ -61,9 +61,7 @@ def best_of(
     """The row with the best mean and every row that is not worse than it by the rule; none where there is but one."""
     sign = 1 if higher_is_better else -1
     best = max(range(len(rows)), key=lambda place: sign * float(np.mean(list(rows[place].values()))))
-    loses = {d.first for d in differences if d.second == best and d.verdict == "worse"}
-    loses |= {d.second for d in differences if d.first == best and d.verdict == "better"}
-    return set(range(len(rows))) - loses if len(rows) > 1 else set()
+    return not_worse(best, len(rows), differences) if len(rows) > 1 else set()
 
 
 def widened(estimate: Estimate, overlap: float) -> Estimate:
@@ -88,36 +86,26 @@ def _difference(
     margin: float,
     alpha: float,
 ) -> Difference:
-    p_value = estimate.p_value()
-    level = alpha * p_value / p_holm  # leaves out zero exactly when p_holm < alpha
-    low, high = estimate.interval(level)
-    enough = len(gap) >= FEWEST_SEEDS
-    within = -margin < low and high < margin
-    verdict: Verdict = "cannot tell"
-    if enough and (low > 0 or high < 0):
-        verdict = "better" if (low > 0) == higher_is_better else "worse"
-    elif enough and within:
-        verdict = "equivalent"
     alone, permutation = sample_tests(gap)
-    need = folds_needed(estimate, margin, level)
-    return Difference(
-        first=pair[0],
-        second=pair[1],
-        value=estimate.value,
-        low=low,
-        high=high,
-        alpha=level,
-        p_value=p_value,
-        p_holm=min(p_holm, 1.0),
-        verdict=verdict,
-        enough_seeds=enough,
-        within_margin=within,
+
+    def need(level: float) -> Needed:
+        found = folds_needed(estimate, margin, level)
+        return Needed(margin, 0.8, found.power, found.folds, None, found.labels)
+
+    return judged(
+        pair,
+        estimate,
+        p_holm,
+        enough=len(gap) >= FEWEST_SEEDS,
+        higher_is_better=higher_is_better,
+        margin=margin,
+        alpha=alpha,
+        need=need,
         paired=True,
         effect=_in_spreads(estimate.value, float(gap.std(ddof=1))),
         seed_test=alone,
         item_test=None,
         permutation=permutation,
-        needed=Needed(margin, 0.8, need.power, need.folds, None, need.labels),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -164,9 +164,14 @@ def best_rows(
     """The row with the best mean and every row that cannot be told from it (the bold ones)."""
     means = [row.mean.value for row in rows]
     best = int(np.argmax(means) if higher_is_better else np.argmin(means))
+    return not_worse(best, len(rows), differences)
+
+
+def not_worse(best: int, count: int, differences: Sequence[Difference]) -> set[int]:
+    """Of `count` rows those that no verdict calls worse than row `best`, itself included."""
     loses = {pair.first for pair in differences if pair.second == best and pair.verdict == "worse"}
     loses |= {pair.second for pair in differences if pair.first == best and pair.verdict == "better"}
-    return set(range(len(rows))) - loses
+    return set(range(count)) - loses
 
 
 def _difference(
@@ -180,17 +185,50 @@ def _difference(
     alpha: float,
 ) -> Difference:
     first, second = rows[pair[0]], rows[pair[1]]
+    seed_test, item_test, permutation = side_tests(first.scores, second.scores, paired)
+    return judged(
+        pair,
+        estimate,
+        p_holm,
+        enough=first.enough_seeds and second.enough_seeds,
+        higher_is_better=higher_is_better,
+        margin=margin,
+        alpha=alpha,
+        need=lambda level: needed(estimate, margin, level),
+        paired=paired,
+        effect=effect_size(first.scores, second.scores, paired),
+        seed_test=seed_test,
+        item_test=item_test,
+        permutation=permutation,
+    )
+
+
+def judged(
+    pair: tuple[int, int],
+    estimate: Estimate,
+    p_holm: float,
+    *,
+    enough: bool,
+    higher_is_better: bool,
+    margin: float,
+    alpha: float,
+    need: Callable[[float], Needed],
+    **beside: Any,
+) -> Difference:
+    """The verdict of one pair: its estimate at the level that Holm's adjustment leaves it.
+
+    `enough`: both rows have the seeds or folds that a winner takes. `need`: what would settle it at a level; `beside`:
+    the fields of `Difference` that decide nothing.
+    """
     p_value = estimate.p_value()
     level = alpha * p_value / p_holm  # leaves out zero exactly when p_holm < alpha
     low, high = estimate.interval(level)
-    enough = first.enough_seeds and second.enough_seeds
     within = -margin < low and high < margin
     verdict: Verdict = "cannot tell"
     if enough and (low > 0 or high < 0):
         verdict = "better" if (low > 0) == higher_is_better else "worse"
     elif enough and within:
         verdict = "equivalent"
-    seed_test, item_test, permutation = side_tests(first.scores, second.scores, paired)
     return Difference(
         first=pair[0],
         second=pair[1],
@@ -203,12 +241,8 @@ def _difference(
         verdict=verdict,
         enough_seeds=enough,
         within_margin=within,
-        paired=paired,
-        effect=effect_size(first.scores, second.scores, paired),
-        seed_test=seed_test,
-        item_test=item_test,
-        permutation=permutation,
-        needed=needed(estimate, margin, level),
+        needed=need(level),
+        **beside,
     )
 
 
