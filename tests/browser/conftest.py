@@ -50,7 +50,7 @@ class Opened:
     def __init__(self, page) -> None:
         self.page = page
         self.complaints: list[str] = []
-        page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", self._note)
@@ -60,6 +60,11 @@ class Opened:
         self.page.goto(self.address)
         self.page.wait_for_selector(f"html[data-maps={maps}]", timeout=60_000)
         return self.page
+
+    def _hear(self, message) -> None:
+        # A hint of the software graphics driver about its own speed comes and goes, and is nothing that the page did.
+        if "GL Driver Message (OpenGL, Performance" not in message.text:
+            self.complaints.append(f"{message.type}: {message.text}")
 
     def _note(self, request) -> None:
         if request.url != self.address and not request.url.startswith("data:"):
