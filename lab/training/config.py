@@ -96,18 +96,30 @@ class StrategyConfig(Section):
         return self
 
 
-class TrainConfig(Section):
-    """The training loop."""
+class LoopConfig(Section):
+    """The training loop, whatever is trained."""
 
     epochs: Annotated[int, Field(ge=1)] = Field(10, description="passes over the training items")
     batch_size: Annotated[int, Field(ge=1)] = Field(32, description="items a step")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="at the top; of the head always")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="the highest of the schedule")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd: with momentum 0.9")
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.01, description="not on biases and norms; decoupled with adamw"
     )
     schedule: Literal["constant", "linear", "cosine"] = Field("cosine", description="of the learning rate, by steps")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of steps in which it rises")
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(1.0, description="largest norm of the gradient")
+    early_stopping: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="stop after so many epochs without a better validation loss, and keep the best epoch"
+    )
+    precision: Literal["float32", "bf16"] = Field("float32", description="bf16: of the forward and backward pass")
+    save_weights: bool = presentation(True, description="keep what was trained, for `lab predict` and `lab embed`")
+
+
+class TrainConfig(LoopConfig):
+    """Training a classifier on top of a backbone."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-3, description="at the top; of the head always")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of the cross-entropy")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="before the head")
     penalty: Annotated[float, Field(gt=0)] | None = Field(
@@ -115,16 +127,10 @@ class TrainConfig(Section):
         description="L2 penalty of solver lbfgs, of closed_form and of the probe of lp_ft, times the number of "
         "features; by default the one of 10, 1, 0.1, 0.01 and 0.001 with the lowest validation loss",
     )
-    clip_norm: Annotated[float, Field(gt=0)] | None = Field(1.0, description="largest norm of the gradient")
-    early_stopping: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="stop after so many epochs without a better validation loss, and keep the best epoch"
-    )
     augment: Literal["none", "light"] = Field("none", description="light: images are shifted, flipped and recoloured")
     flip: bool = Field(True, description="whether `light` may mirror images; off for digits and text in pictures")
     views: Annotated[int, Field(ge=0)] = Field(
         0, description="augmented views an item: 0: fresh ones each epoch, without cache; 4: four fixed ones, cached"
     )
-    precision: Literal["float32", "bf16"] = Field("float32", description="bf16: of the forward and backward pass")
-    save_weights: bool = presentation(True, description="keep what was trained, for `lab predict` and `lab embed`")
     cache: bool = presentation(True, description="keep the activations at the cut")
     cache_budget: Annotated[float, Field(gt=0)] = presentation(20.0, description="gigabytes the cache folder may hold")

@@ -1,15 +1,13 @@
-"""The one training loop: from the cut on, epoch by epoch, with exact resume; and heads that are solved instead.
+"""Fine-tuning: a classifier and its plan in the one training loop, from the cut on; or a head that is solved instead.
 
-What differs between strategies is in the `Plan`; here is only how a plan is carried out. Every random choice comes
-from a stream of the run named after the epoch, so that an interrupted run goes on as if nothing had been.
+What differs between strategies is in the `Plan`; here is only how a plan is carried out.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,13 +18,21 @@ from torch.nn import functional
 from lab.errors import UserError
 from lab.training.batches import epoch_batches, evaluation_batches, steps_per_epoch
 from lab.training.classifier import Classifier, ScalarMix
-from lab.training.config import TrainConfig
-from lab.training.freezing import evaluating, set_modes, set_trainable, trainable_names
+from lab.training.config import LoopConfig, TrainConfig
+from lab.training.freezing import (
+    evaluating,
+    named_tensors,
+    parameter_groups,
+    set_modes,
+    set_trainable,
+    trainable_names,
+    trained_names,
+)
+from lab.training.loop import Fitted, Learner
+from lab.training.loop import train as train_loop
 from lab.training.memory import kept_memory
-from lab.training.optimisation import Optimisation
 from lab.training.recorder import Recorder
 from lab.training.selection import Selection
-from lab.training.snapshot import Progress, restore, restore_weights, save, weights
 from lab.training.solved import end_features, solve_head
 from lab.training.strategies import Plan
 
@@ -34,23 +40,6 @@ Fetch = Callable[[np.ndarray], tuple[Tensor, Tensor | None]]
 """Places in a part of the selection → activations and mask."""
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """What training came to: epochs done, the one whose weights stand (from 1), steps, seconds and losses by epoch.
-
-    `history`: dicts of `epoch` (from 1), `train_loss`, `learning_rate`, `seconds` (of its steps) and, with validation
-    items, `validation_loss` and `validation_accuracy`. `seconds`: all of it; `step_seconds`: of the steps alone.
-    """
-
-    epochs: int
-    best_epoch: int
-    steps: int
-    seconds: float
-    step_seconds: float
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
-@kept_memory()
 def fit(
     classifier: Classifier,
     plan: Plan,
@@ -63,146 +52,97 @@ def fit(
 ) -> Fitted:
     """Train a `prepare`d classifier; it holds the last epoch's weights after it, or with early stopping the best's.
 
-    `cache`: a `PrefixCache` of the same backbone; what it was not filled with is computed on the fly. Checkpoints
-    are written at the end of epochs, at most every `checkpoint_seconds` (0: of each), and where somebody asks to stop.
-    Raises `UserError` where the loss is no longer a number.
+    `cache`: a `PrefixCache` of the same backbone; what it was not filled with is computed on the fly. See
+    `lab.training.loop.train`. Raises `UserError` where the loss is no longer a number.
     """
-    started = time.perf_counter()
-    progress = Progress()
     if plan.solver != "gradient":
+        started = time.perf_counter()
         losses = solve_head(classifier, plan, train, cache, selection)
         run.metric(1, **losses)
         run.progress(1, 1, **losses)
         seconds = time.perf_counter() - started
         return Fitted(1, 1, 0, seconds, seconds, [{"epoch": 1, **losses, "seconds": seconds}])
-    loop = Loop(classifier, plan, train, cache, selection, run)
-    checkpoint = run.latest_checkpoint()
-    if checkpoint is not None:
-        restore(checkpoint, classifier, plan, loop.optimisation.optimizer, progress)
-    else:
-        begin(classifier, plan, train, cache, selection)
-    before = progress.seconds
-    saving = Saving(checkpoint_seconds)
-    threshold = train.early_stopping if len(selection.validation) else None
-    while progress.epoch < plan.epochs and not (threshold and progress.stale >= threshold):
-        loop.epoch(progress)
-        if threshold:
-            progress.remember(weights(classifier, plan))
-        progress.seconds = before + time.perf_counter() - started
-        done = progress.epoch == plan.epochs or bool(threshold and progress.stale >= threshold)
-        saving.perhaps(run, lambda: save(run, classifier, plan, loop.optimisation.optimizer, progress), done)
-    if threshold:
-        restore_weights(classifier, progress.best)
-    seconds = before + time.perf_counter() - started
-    best = progress.best_epoch if threshold else progress.epoch
-    return Fitted(progress.epoch, best, progress.step, seconds, progress.step_seconds, progress.history)
+    learner = FineTuning(classifier, plan, train, cache, selection, run)
+    return train_loop(learner, train, run, epochs=plan.epochs, checkpoint_seconds=checkpoint_seconds)
 
 
-def begin(classifier: Classifier, plan: Plan, train: TrainConfig, cache: Any, selection: Selection) -> None:
-    """What comes before the first epoch: LP-FT's linear probe, or the scalar mix's standardisation."""
-    if plan.kind == "lp_ft":
-        solve_head(classifier, plan, train, cache, selection, solver="lbfgs")
-    if isinstance(classifier.head, ScalarMix):
-        classifier.head.standardise(end_features(classifier, plan, cache, selection.train))
+class FineTuning(Learner):
+    """A classifier that learns labels from the activations at the cut."""
 
-
-class Saving:
-    """Decides when a checkpoint is due: its cost stays under a twentieth of the time between two."""
-
-    def __init__(self, least: float) -> None:
-        self.least, self.cost, self.last = least, 0.0, time.perf_counter()
-
-    def perhaps(self, run: Recorder, write: Callable[[], None], finished: bool) -> None:
-        """Write one where it is due or somebody asks to stop; in the end nothing is due any more."""
-        since = time.perf_counter() - self.last
-        try:
-            run.check_interrupt()
-        except KeyboardInterrupt:
-            write()
-            raise
-        if not finished and (not self.least or since >= max(self.least, 20 * self.cost)):
-            begun = time.perf_counter()
-            write()
-            self.last = time.perf_counter()
-            self.cost = self.last - begun
-
-
-class Loop:
-    """One epoch of steps, then validation."""
+    shown = ("train_loss", "validation_loss", "validation_accuracy")
 
     def __init__(
         self, classifier: Classifier, plan: Plan, train: TrainConfig, cache: Any, selection: Selection, run: Recorder
     ) -> None:
-        self.classifier, self.plan, self.train, self.run = classifier, plan, train, run
-        self.cache, self.selection = cache, selection
+        self.module = self.classifier = classifier
+        self.plan, self.train, self.run, self.cache, self.selection = plan, train, run, cache, selection
         self.labels = torch.from_numpy(selection.labels)
-        steps = steps_per_epoch(len(selection.train), train.batch_size)
-        self.optimisation = Optimisation(classifier, plan, train, plan.epochs * steps)
         self._kept: dict[tuple[str, int], Tensor] = {}
         self._at: dict[int, Any] = {}
         self._opened: tuple[int, ...] | None = None
 
-    def epoch(self, progress: Progress) -> None:
-        """Train one epoch and note its losses in `progress` and in the run."""
-        epoch = progress.epoch
+    def steps(self) -> int:
+        """As `Learner.steps`."""
+        return steps_per_epoch(len(self.selection.train), self.train.batch_size)
+
+    def groups(self, config: LoopConfig) -> list[dict[str, Any]]:
+        """Groups by block, each at its rate."""
+        return parameter_groups(self.classifier, self.plan, config.weight_decay)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What the plan trains; the frozen part is no part of a checkpoint."""
+        names = trained_names(self.classifier, self.plan)
+        return {name: tensor.detach() for name, tensor in named_tensors(self.classifier) if name in names}
+
+    def begin(self) -> None:
+        """LP-FT's linear probe, or the scalar mix's standardisation."""
+        if self.plan.kind == "lp_ft":
+            solve_head(self.classifier, self.plan, self.train, self.cache, self.selection, solver="lbfgs")
+        if isinstance(self.classifier.head, ScalarMix):
+            features = end_features(self.classifier, self.plan, self.cache, self.selection.train)
+            self.classifier.head.standardise(features)
+
+    def batches(self, epoch: int) -> Iterator[np.ndarray]:
+        """Places in the training part; the blocks that this epoch trains are open."""
         if self.plan.open_blocks(epoch) != self._opened:
             self._opened = self.plan.open_blocks(epoch)
             set_trainable(self.classifier, self.plan, epoch)
             set_modes(self.classifier, self.plan, epoch)
-        begun = time.perf_counter()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.run.stream_seed(f"dropout/{epoch}"))
-            loss = self._steps(progress)
-        seconds = time.perf_counter() - begun
-        progress.step_seconds += seconds
-        progress.epoch += 1
-        row = {"epoch": progress.epoch, "train_loss": loss, "learning_rate": self.optimisation.rate, "seconds": seconds}
-        if len(self.selection.validation):
-            validation_loss, accuracy = self._validate(epoch)
-            self._check(validation_loss, progress)
-            row |= {"validation_loss": validation_loss, "validation_accuracy": accuracy}
-        progress.history.append(row)
-        self.run.metric(progress.epoch, **{name: value for name, value in row.items() if name != "epoch"})
-        shown = ("train_loss", "validation_loss", "validation_accuracy")
-        self.run.progress(progress.epoch, self.plan.epochs, **{name: row[name] for name in shown if name in row})
-
-    def _steps(self, progress: Progress) -> float:
-        epoch, items = progress.epoch, self.selection.train
-        cut = self.plan.cut(epoch)
-        fetch = self._fetch("train", cut, _view(self.plan, epoch))
-        lengths = self._lengths(items, cut)
+        items, self._cut = self.selection.train, self.plan.cut(epoch)
+        self._batch = self._fetch("train", self._cut, _view(self.plan, epoch))
+        self._wanted = self.labels[torch.from_numpy(items)]
         generator = self.run.generator(f"order/{epoch}")
-        labels = self.labels[torch.from_numpy(items)]
-        total = 0.0
-        for places in epoch_batches(np.arange(len(items)), self.train.batch_size, generator, lengths):
-            x, mask = fetch(places)
-            with self._precision():
-                logits = self.classifier.logits(x, mask, start=cut)
-            wanted = labels[torch.from_numpy(places)]
-            loss = functional.cross_entropy(logits, wanted, label_smoothing=self.train.label_smoothing)
-            value = loss.item()
-            self._check(value, progress)
-            loss.backward()
-            if progress.step == 0 and self.plan.kind == "lora":
-                self._warn_of_unused()
-            self.optimisation.step(progress.step)
-            progress.step += 1
-            total += value * len(places)
-        return total / len(items)
+        yield from epoch_batches(
+            np.arange(len(items)), self.train.batch_size, generator, self._lengths(items, self._cut)
+        )
 
-    def _validate(self, epoch: int) -> tuple[float, float]:
+    def loss(self, places: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean cross-entropy."""
+        x, mask = self._batch(places)
+        logits = self.classifier.logits(x, mask, start=self._cut)
+        wanted = self._wanted[torch.from_numpy(places)]
+        return functional.cross_entropy(logits, wanted, label_smoothing=self.train.label_smoothing), {}
+
+    def after_backward(self, step: int) -> None:
+        """Adapters that nothing reads are worth a warning."""
+        if step == 0 and self.plan.kind == "lora":
+            self._warn_of_unused()
+
+    def validate(self, epoch: int) -> dict[str, float]:
         """Mean cross-entropy and accuracy on the validation items."""
         items, cut = self.selection.validation, self.plan.cut(epoch)
+        if not len(items):
+            return {}
         fetch, lengths = self._fetch("validation", cut, 0), self._lengths(items, cut)
         loss = right = 0.0
-        with evaluating(self.classifier), self._precision():
+        with evaluating(self.classifier):
             for places in evaluation_batches(items, 64, lengths):
                 x, mask = fetch(places)
                 logits = self.classifier.logits(x, mask, start=cut)
                 wanted = self.labels[torch.from_numpy(items[places])]
                 loss += float(functional.cross_entropy(logits, wanted, reduction="sum"))
                 right += float((logits.argmax(1) == wanted).sum())
-        return loss / len(items), right / len(items)
+        return {"validation_loss": loss / len(items), "validation_accuracy": right / len(items)}
 
     def _fetch(self, part: str, cut: int, view: int) -> Fetch:
         """How the activations of one part come: features that come again from memory, all else from the cache."""
@@ -233,17 +173,6 @@ class Loop:
         if cut not in self._at:
             self._at[cut] = self.cache.activations(cut)
         return self._at[cut]
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.train.precision == "bf16")
-
-    def _check(self, loss: float, progress: Progress) -> None:
-        if not math.isfinite(loss):
-            rate = self.train.learning_rate
-            raise UserError(
-                f"train.learning_rate: {rate:g}: the loss is no longer a number (epoch {progress.epoch + 1}, "
-                f"step {progress.step + 1}); lower it, e.g. {rate / 3:.1g}"
-            )
 
     def _warn_of_unused(self) -> None:
         names = trainable_names(self.classifier, self.plan, 0)

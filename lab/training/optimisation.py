@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
-from lab.training.classifier import Classifier
-from lab.training.config import TrainConfig
-from lab.training.freezing import parameter_groups
-from lab.training.strategies import Plan
+from lab.training.config import LoopConfig
 
 
 def schedule_factor(step: int, total: int, schedule: str, warmup: float) -> float:
@@ -30,27 +28,27 @@ def schedule_factor(step: int, total: int, schedule: str, warmup: float) -> floa
 class Optimisation:
     """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) or SGD with momentum over all that is ever trained.
 
-    A parameter without a gradient (its block is still frozen) is passed over whole, weight decay included.
+    `groups`: of parameters, each with its `base_lr`; `total`: steps. A parameter without a gradient (its block is still
+    frozen) is passed over whole, weight decay included.
     """
 
-    def __init__(self, classifier: Classifier, plan: Plan, train: TrainConfig, total: int) -> None:
-        self.train, self.total = train, total
-        groups = parameter_groups(classifier, plan, train.weight_decay)
+    def __init__(self, groups: list[dict[str, Any]], config: LoopConfig, total: int) -> None:
+        self.config, self.total = config, total
         self.optimizer: torch.optim.Optimizer
-        if train.optimizer == "adamw":
-            self.optimizer = torch.optim.AdamW(groups, lr=train.learning_rate, fused=True)
+        if config.optimizer == "adamw":
+            self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
         else:
-            self.optimizer = torch.optim.SGD(groups, lr=train.learning_rate, momentum=0.9, fused=True)
+            self.optimizer = torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=True)
         self._parameters = [parameter for group in groups for parameter in group["params"]]
         self.rate = 0.0
 
     def step(self, step: int) -> None:
         """Update the weights with the gradients of step number `step` (from 0), and drop these."""
-        factor = schedule_factor(step, self.total, self.train.schedule, self.train.warmup)
-        self.rate = self.train.learning_rate * factor
+        factor = schedule_factor(step, self.total, self.config.schedule, self.config.warmup)
+        self.rate = self.config.learning_rate * factor
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
-        if self.train.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self.train.clip_norm, foreach=True)
+        if self.config.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self.config.clip_norm, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from lab.training.classifier import Classifier
-from lab.training.freezing import load_trained, named_tensors, trained_names, trained_tensors
+from lab.errors import UserError
 from lab.training.recorder import Recorder, Saved
-from lab.training.strategies import Plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,25 +40,21 @@ class Progress:
             self.best_epoch, self.best = self.epoch, {name: tensor.clone() for name, tensor in now.items()}
 
 
-def weights(classifier: Classifier, plan: Plan) -> dict[str, Tensor]:
-    """All tensors that training changes, by name; not copied."""
-    names = trained_names(classifier, plan)
-    return {name: tensor.detach() for name, tensor in named_tensors(classifier) if name in names}
+def copy_into(own: Mapping[str, Tensor], kept: Mapping[str, Tensor]) -> None:
+    """Put kept values (whatever their shape, of as many elements) into the tensors of the same names.
 
-
-def restore_weights(classifier: Classifier, kept: dict[str, Tensor]) -> None:
-    """Put kept weights back."""
-    own = dict(named_tensors(classifier))
+    Raises `UserError` where the names are not the same.
+    """
+    if wrong := sorted(own.keys() ^ kept.keys()):
+        raise UserError(f"the saved tensors do not fit what is trained: {wrong[0]} (of {len(wrong)})")
     with torch.no_grad():
         for name, tensor in kept.items():
-            own[name].copy_(tensor)
+            own[name].copy_(tensor.reshape(own[name].shape))
 
 
-def save(
-    run: Recorder, classifier: Classifier, plan: Plan, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
+def save(run: Recorder, own: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Write a checkpoint after the last epoch done: trained tensors, the optimiser's, the best ones, and numbers."""
-    tensors = {f"now/{name}": array for name, array in trained_tensors(classifier, plan).items()}
+    tensors = {f"now/{name}": tensor.contiguous().numpy() for name, tensor in own.items()}
     for group in optimizer.param_groups:
         for name, parameter in zip(group["names"], group["params"], strict=True):
             for key, value in optimizer.state.get(parameter, {}).items():
@@ -75,15 +70,13 @@ def save(
     run.checkpoint(progress.epoch, tensors, state)
 
 
-def restore(
-    saved: Saved, classifier: Classifier, plan: Plan, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
-    """Go on from a checkpoint: fills classifier, optimizer and `progress`."""
+def restore(saved: Saved, own: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Go on from a checkpoint: fills the trained tensors, the optimizer and `progress`."""
     parts: dict[str, dict[str, np.ndarray]] = {"now": {}, "best": {}, "optimizer": {}}
     for name, array in saved.tensors.items():
         part, _, rest = name.partition("/")
         parts[part][rest] = array
-    load_trained(classifier, plan, parts["now"])
+    copy_into(own, {name: torch.from_numpy(array) for name, array in parts["now"].items()})
     for key, value in saved.state.items():
         setattr(progress, key, value)
     if progress.best_epoch:

@@ -41,7 +41,7 @@ def test_an_update_moves_each_block_at_its_rate():
         {"frozen_depth": 2, "layer_decay": 0.5},
         {"optimizer": "sgd", "learning_rate": 1.0, "weight_decay": 0, "clip_norm": None, "warmup": 0},
     )
-    optimisation = Optimisation(classifier, plan, config, 10)
+    optimisation = Optimisation(parameter_groups(classifier, plan, config.weight_decay), config, 10)
     before = {name: p.detach().clone() for name, p in classifier.named_parameters()}
     for parameter in classifier.parameters():
         parameter.grad = torch.ones_like(parameter) if parameter.requires_grad else None
@@ -55,7 +55,7 @@ def test_an_update_moves_each_block_at_its_rate():
 
 def test_a_block_that_is_still_frozen_is_not_even_decayed():
     classifier, plan, config = toys.made("text", {"kind": "gradual"}, {"weight_decay": 0.5})
-    optimisation = Optimisation(classifier, plan, config, 10)
+    optimisation = Optimisation(parameter_groups(classifier, plan, config.weight_decay), config, 10)
     before = classifier.backbone.blocks[3].body.linear.weight.detach().clone()
     classifier.logits(torch.ones(2, 8), start=4).sum().backward()
     optimisation.step(0)
@@ -69,7 +69,7 @@ def test_clipping():
     before = classifier.head.bias.detach().clone()
     classifier.head.weight.grad = torch.full_like(classifier.head.weight, 30.0)
     classifier.head.bias.grad = torch.full_like(classifier.head.bias, 40.0)
-    Optimisation(classifier, plan, config, 10).step(0)
+    Optimisation(parameter_groups(classifier, plan, config.weight_decay), config, 10).step(0)
     norm = (24 * 30.0**2 + 3 * 40.0**2) ** 0.5
     assert torch.allclose(before - classifier.head.bias, torch.full((3,), 40 / norm), rtol=1e-4)
 
