@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.training.probes import logistic_regression
+from lab.evaluation.probes import logistic_regression
 
 MOST_COMBINED = 4000
 """Up to so many items the weights are sought among their combinations: an (n, n) matrix is decomposed for it."""

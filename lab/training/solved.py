@@ -15,7 +15,7 @@ from lab.training.selection import Selection
 from lab.training.strategies import Plan
 
 if TYPE_CHECKING:
-    from lab.training.probes import LinearHead
+    from lab.evaluation.probes import LinearHead
 
 PENALTIES = (10.0, 1.0, 0.1, 0.01, 0.001)
 """Tried, times the number of features, where a config names none."""
@@ -43,7 +43,7 @@ def solve_head(
     `solver`: `lbfgs` (logistic regression) or `closed_form` (ridge); by default the plan's. With fixed augmented
     views all of them are learned from.
     """
-    from lab.training.probes import logistic_regression, ridge
+    from lab.evaluation.probes import logistic_regression, ridge
 
     views = range(1, plan.views + 1) if plan.views else (0,)
     features = np.concatenate([end_features(classifier, plan, cache, selection.train, view).numpy() for view in views])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from lab.evaluation.probes import logistic_regression
 from lab.training.chosen_penalty import Fit, choose_penalty
-from lab.training.probes import logistic_regression
 
 
 def made_up(n: int = 60, d: int = 200, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:

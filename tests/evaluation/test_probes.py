@@ -6,7 +6,7 @@ import scipy.sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
-from lab.training.probes import knn_probabilities, logistic_regression, ridge
+from lab.evaluation.probes import knn_probabilities, logistic_regression, ridge
 
 
 class Scaler:
