@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from lab.training.config import LoopConfig
 from lab.training.memory import kept_memory
 from lab.training.optimisation import Optimisation
 from lab.training.recorder import Recorder
-from lab.training.snapshot import Progress, copy_into, restore, save
+from lab.training.snapshot import Progress, Snapshot, copy_into, restore, snapshot
 
 
 class Sized(Protocol):
@@ -110,9 +110,9 @@ def train(
 ) -> Fitted:
     """Train for `epochs` (by default the config's); after it the learner holds the last epoch's weights.
 
-    With `early_stopping` and validation items it holds the best epoch's. Checkpoints are written at the end of epochs,
-    at most every `checkpoint_seconds` (0: of each), and where somebody asks to stop. Raises `UserError` where the loss
-    is no longer a number.
+    With `early_stopping` and validation items it holds the best epoch's. Checkpoints are of the ends of epochs: written
+    at most every `checkpoint_seconds` (0: each), and the last where somebody asks to stop, which is heard after every
+    step; the epoch so broken off is done again. Raises `UserError` where the loss is no longer a number.
     """
     started = time.perf_counter()
     epochs = epochs or config.epochs
@@ -127,13 +127,16 @@ def train(
     saving = Saving(checkpoint_seconds)
     patience, over = config.early_stopping, progress.epoch >= epochs
     while not over and not (patience and progress.stale >= patience):
-        row = train_epoch(learner, optimisation, run, progress)
+        row = train_epoch(learner, optimisation, run, progress, saving)
         if patience and "validation_loss" in row:
             progress.remember(learner.tensors())
         run.progress(progress.epoch, epochs, **{name: row[name] for name in learner.shown if name in row})
         progress.seconds = before + time.perf_counter() - started
         over = progress.epoch >= epochs or bool(patience and progress.stale >= patience)
-        saving.perhaps(run, lambda: save(run, learner.tensors(), optimisation.optimizer, progress), over)
+        saving.keep(snapshot(learner.tensors(), optimisation.optimizer, progress))
+        saving.hear(run)
+        if not over:
+            saving.perhaps(run)
     if progress.best_epoch:
         copy_into(learner.tensors(), progress.best)
     seconds = before + time.perf_counter() - started
@@ -141,7 +144,9 @@ def train(
     return Fitted(progress.epoch, best, progress.step, seconds, progress.step_seconds, progress.history)
 
 
-def train_epoch(learner: Learner, optimisation: Optimisation, run: Recorder, progress: Progress) -> dict[str, float]:
+def train_epoch(
+    learner: Learner, optimisation: Optimisation, run: Recorder, progress: Progress, saving: Saving
+) -> dict[str, float]:
     """Train one epoch, then validate, and note in `progress` and in the run what came of it."""
     epoch, config = progress.epoch, optimisation.config
     begun = time.perf_counter()
@@ -157,6 +162,7 @@ def train_epoch(learner: Learner, optimisation: Optimisation, run: Recorder, pro
             learner.after_backward(progress.step)
             optimisation.step(progress.step)
             progress.step += 1
+            saving.hear(run)
             items += len(batch)
             total += value * len(batch)
             for name, part in details.items():
@@ -186,21 +192,34 @@ def check_finite(loss: float, config: LoopConfig, progress: Progress) -> None:
 
 
 class Saving:
-    """Decides when a checkpoint is due: its cost stays under a twentieth of the time between two."""
+    """Holds the end of the last epoch and decides when it is written: its cost stays under a twentieth of the time."""
 
     def __init__(self, least: float) -> None:
         self.least, self.cost, self.last = least, 0.0, time.perf_counter()
+        self.kept: Snapshot | None = None
 
-    def perhaps(self, run: Recorder, write: Callable[[], None], finished: bool) -> None:
-        """Write one where it is due or somebody asks to stop; in the end nothing is due any more."""
-        since = time.perf_counter() - self.last
+    def keep(self, kept: Snapshot) -> None:
+        """What is to be written from now on."""
+        self.kept = kept
+
+    def hear(self, run: Recorder) -> None:
+        """Where somebody asks to stop, write what is kept, and stop."""
         try:
             run.check_interrupt()
         except KeyboardInterrupt:
-            write()
+            self.write(run)
             raise
-        if not finished and (not self.least or since >= max(self.least, 20 * self.cost)):
-            begun = time.perf_counter()
-            write()
+
+    def perhaps(self, run: Recorder) -> None:
+        """Write what is kept where it is due."""
+        begun = time.perf_counter()
+        if not self.least or begun - self.last >= max(self.least, 20 * self.cost):
+            self.write(run)
             self.last = time.perf_counter()
             self.cost = self.last - begun
+
+    def write(self, run: Recorder) -> None:
+        """Write what is kept, if it is not yet written."""
+        kept, self.kept = self.kept, None
+        if kept is not None:
+            run.checkpoint(kept.step, kept.tensors, kept.state)

@@ -12,17 +12,24 @@ from lab.training.recorder import QuietRecorder
 
 
 class Run(QuietRecorder):
-    """Checkpoints in a folder, as a run directory's writer keeps them; somebody presses Ctrl-C after an epoch."""
+    """Checkpoints in a folder, as a run directory's writer keeps them.
 
-    def __init__(self, folder, stop=None):
+    Somebody presses Ctrl-C after epoch `stop`, or before it is asked for the `within`-th time whether somebody did.
+    """
+
+    def __init__(self, folder, stop=None, within=None):
         super().__init__(3)
-        self.folder, self.stop = folder, stop
+        self.folder, self.stop, self.within = folder, stop, within
 
     def progress(self, epoch, epochs, **metrics):
         if epoch == self.stop:
             interrupt.ask()
 
     def check_interrupt(self):
+        if self.within is not None:
+            self.within -= 1
+            if self.within == 0:
+                interrupt.ask()
         if interrupt.asked():
             raise KeyboardInterrupt
 
@@ -64,3 +71,22 @@ def test_a_checkpoint_is_written_where_somebody_asks_to_stop_and_seldom_else(tmp
     saved = load_latest(tmp_path)
     assert saved.step == 3
     assert torch.equal(torch.from_numpy(saved.tensors["now/head.bias"]), classifier.head.bias.detach())
+
+
+@pytest.mark.parametrize("strategy", [{"frozen_depth": 1}, {"kind": "gradual"}, {"kind": "lp_ft"}], ids=toys.spoken)
+@pytest.mark.parametrize(("within", "epochs"), [(2, None), (5, 1), (9, 1), (18, 3)])
+def test_an_epoch_broken_off_is_done_again_bit_for_bit(strategy, within, epochs, tmp_path):
+    from lab.training.fit import fit
+
+    train = {"early_stopping": 4, "dropout": 0.2}  # 4 steps an epoch, and one more look at its end
+    whole, _, told = toys.trained("image", strategy, train)
+    classifier, plan, config = toys.made("image", strategy, train)
+    cache, chosen, pressed = toys.ToyCache("image"), toys.selection(), Run(tmp_path, within=within)
+    with interrupt.catching(), pytest.raises(KeyboardInterrupt):
+        fit(classifier, plan, config, cache, chosen, pressed, checkpoint_seconds=1000)
+    assert len(pressed.metrics) == within // 5
+    saved = load_latest(tmp_path)
+    assert (saved and saved.step) == epochs
+    resumed, _, again = toys.trained("image", strategy, train, run=Run(tmp_path))
+    assert toys.same(dict(whole.state_dict()), dict(resumed.state_dict()))
+    assert [row["train_loss"] for row in told.history] == [row["train_loss"] for row in again.history]
