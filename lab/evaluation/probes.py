@@ -108,20 +108,16 @@ def ridge(features: np.ndarray, labels: np.ndarray, classes: int, *, penalty: fl
 
 
 def knn_probabilities(
-    features: np.ndarray, labels: np.ndarray, queries: np.ndarray, classes: int, *, k: int = 10
+    features: np.ndarray, labels: np.ndarray, queries: np.ndarray, classes: int, *, k: int = 5
 ) -> np.ndarray:
-    """Shares of classes among the `k` items nearest by cosine, (m, C) float64; ties by the earlier item.
+    """Shares of classes among the `k` items nearest by Euclidean distance, (m, C) float64; ties by the earlier item.
 
     `features` (n, d), `labels` (n,), `queries` (m, d). A `k` above n means all items.
     """
-    k = min(k, len(features))
-    items, wanted = _unit(features), _one_hot(labels, classes)
-    shares = np.empty((len(queries), classes))
-    for start in range(0, len(queries), 1024):
-        similarity = _unit(queries[start : start + 1024]) @ items.T
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-        shares[start : start + 1024] = wanted[nearest].mean(1)
-    return shares
+    from lab.embeddings.neighbors import top_k
+
+    nearest, _ = top_k(queries, features, k, "euclidean")
+    return _one_hot(labels[nearest], classes).mean(axis=1)
 
 
 def _scaled(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -147,8 +143,3 @@ def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
 def _softmax(scores: np.ndarray) -> np.ndarray:
     shifted = np.exp(scores - scores.max(1, keepdims=True))
     return shifted / shifted.sum(1, keepdims=True)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    x = np.asarray(vectors, dtype=np.float64)
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)

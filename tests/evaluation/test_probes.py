@@ -101,7 +101,7 @@ def test_ridge_scores_make_usable_probabilities():
 def test_neighbours_are_those_of_sklearn():
     x, y = data()
     queries = data(seed=1)[0]
-    reference = KNeighborsClassifier(7, metric="cosine", algorithm="brute").fit(x, y).predict_proba(queries)
+    reference = KNeighborsClassifier(7).fit(x, y).predict_proba(queries)
     assert np.allclose(knn_probabilities(x, y, queries, 4, k=7), reference)
     assert np.allclose(knn_probabilities(x, y, queries, 4, k=1000), np.bincount(y, minlength=4) / len(y))
 
