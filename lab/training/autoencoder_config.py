@@ -28,7 +28,7 @@ class AutoencoderModelConfig(Section):
     )
     widths: Annotated[list[Count], Field(min_length=1, max_length=8)] = Field(
         [32, 64],
-        description="of the layers (dense), or channels of the stages (convolutional: each halves the picture)",
+        description="of the layers (dense), or channels of the stages (convolutional); each halves the picture",
     )
     depth: Annotated[int, Field(ge=1, le=8)] = Field(1, description="layers a width, or convolutions a stage")
     activation: Literal["relu", "gelu", "silu", "tanh", "elu"] = Field("relu", description="between layers")

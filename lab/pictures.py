@@ -1,0 +1,124 @@
+"""Sheets of small pictures, such as a model sees and makes them, with words and numbers beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID = "#1c2126", "#69737e", "#e4e2dd"
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito's, as in the report
+GAP = 0.08  # between pictures, in widths of a picture
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a sheet.
+
+    `pictures`: (m, C, H, W) floats from 0 to 1, C 1 or 3. `label` stands at its left; `notes`, one a picture, below
+    them; `heading` above it, flush left, with more room; `apart`: numbers of the pictures that have a space before
+    them; `above`: room above, in heights of a picture.
+    """
+
+    pictures: np.ndarray
+    label: str = ""
+    notes: Sequence[str] = ()
+    heading: str = ""
+    apart: Sequence[int] = ()
+    above: float = field(default=GAP)
+
+
+def draw_sheet(rows: Sequence[Row], columns: Sequence[str] = (), size: float = 0.56) -> Figure:
+    """Draw rows of pictures of one shape, each pixel a square. `columns`: words above the first row's pictures.
+
+    `size`: inches a picture is high (and wide, where it is square).
+    """
+    from matplotlib.figure import Figure
+
+    aspect = rows[0].pictures.shape[3] / rows[0].pictures.shape[2]
+    wide = max(_left(row, len(row.pictures) - 1, aspect) + aspect for row in rows)
+    margin = 0.02 + max(_text_width(row.label) for row in rows) / size
+    tops, bottom = _tops(rows, 0.45 if any(columns) else 0.0)
+    figure = Figure(figsize=((margin + wide + 0.05) * size, bottom * size))
+    axis = figure.add_axes((0, 0, 1, 1))
+    axis.set(xlim=(-margin, wide + 0.05), ylim=(bottom, 0))
+    axis.axis("off")
+    for at, words in enumerate(columns):
+        axis.text(_left(rows[0], at, aspect) + aspect / 2, tops[0] - 0.1, words, **_text(7.5, MUTED, "center"))
+    for row, top in zip(rows, tops, strict=True):
+        _draw_row(axis, row, top, aspect, margin)
+    return figure
+
+
+def _draw_row(axis: Axes, row: Row, top: float, aspect: float, margin: float) -> None:
+    if row.heading:
+        axis.text(-margin, top - 0.2, row.heading, weight="bold", **_text(9, INK))
+    if row.label:
+        axis.text(-0.12, top + 0.5, row.label, **_text(8, MUTED, "right", "center"))
+    for at, picture in enumerate(row.pictures):
+        left = _left(row, at, aspect)
+        shown = np.clip(picture, 0, 1).transpose(1, 2, 0)
+        axis.imshow(
+            shown[:, :, 0] if shown.shape[2] == 1 else shown,
+            extent=(left, left + aspect, top + 1, top),
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+            interpolation="nearest",
+            aspect="auto",
+        )
+    for at, note in enumerate(row.notes):
+        axis.text(_left(row, at, aspect) + aspect / 2, top + 1.08, note, **_text(7, MUTED, "center", "top"))
+
+
+def _left(row: Row, at: int, aspect: float) -> float:
+    return at * (aspect + GAP) + 0.25 * sum(place <= at for place in row.apart)
+
+
+def _tops(rows: Sequence[Row], head: float) -> tuple[list[float], float]:
+    """Where each row begins, and where the sheet ends, in heights of a picture."""
+    tops, y = [], head
+    for row in rows:
+        y += 0.6 if row.heading else row.above
+        tops.append(y)
+        y += 1 + (0.32 if row.notes else 0.0)
+    return tops, y + 0.05
+
+
+def _text_width(text: str) -> float:
+    """Inches that 8-point text takes, about."""
+    return 0.075 * len(text) + (0.12 if text else 0.0)
+
+
+def _text(size: float, color: str, across: str = "left", up: str = "bottom") -> dict[str, Any]:
+    return {"fontsize": size, "color": color, "ha": across, "va": up}
+
+
+def dress(axis: Axes) -> None:
+    """Give a pair of axes the look of the report's own figures."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[:].set_color("#bfc4c9")
+    axis.tick_params(colors=INK, labelsize=9)
+    axis.xaxis.label.set(color=INK, fontsize=9)
+    axis.yaxis.label.set(color=INK, fontsize=9)
+    axis.title.set_color(INK)
+    axis.set_axisbelow(True)
+    axis.grid(axis="y", color=GRID, linewidth=0.8)
+
+
+def small(value: float) -> str:
+    """A number with two telling digits, without a leading zero: 0.0083 → `.0083`, 12.3 → `12`."""
+    if not np.isfinite(value):
+        return "∞" if value > 0 else "–"
+    if abs(value) < 1e-5:
+        return "0" if value == 0 else f"{value:.0e}"
+    if abs(value) >= 9.95:
+        return f"{value:,.0f}"
+    digits = max(0, 1 - int(np.floor(np.log10(abs(value)))))
+    return f"{value:.{digits}f}".removeprefix("0") if abs(value) < 1 else f"{value:.{digits}f}"
