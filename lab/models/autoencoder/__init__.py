@@ -1,0 +1,1 @@
+"""Autoencoders: what a picture is squeezed into, and what it is worth to get it back."""
