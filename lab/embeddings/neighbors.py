@@ -116,7 +116,7 @@ class _Screen:
         else:
             approximate, error = self._approximate(queries, query_norms)
             approximate[barred] = -np.inf
-            floor = _lower_bound(approximate, k) - 2 * error
+            floor = lower_bound(approximate, k) - 2 * error
             mask = approximate >= floor.astype(np.float32)[:, None]
         mask[barred] = False
         return np.divmod(np.flatnonzero(mask), len(self.vectors))
@@ -136,7 +136,7 @@ class _Screen:
         return scores, unit * query_norms * self.largest
 
 
-def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
+def lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
     """A value that at least k entries of each row reach, close below the k-th largest: (m,) float64.
 
     Columns are dealt into many more than k groups; k groups have a maximum that reaches the k-th largest maximum.
