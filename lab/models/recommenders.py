@@ -104,7 +104,8 @@ def alternating_least_squares(
 ) -> Recommender:
     """Matrix factorisation of implicit feedback, iALS (Hu, Koren and Volinsky 2008), by the library implicit.
 
-    `alpha`: weight of an interaction, where the absence of one weighs 1; `penalty`: of the squared factors. Raises `UserError` where the library is not installed.
+    `alpha`: weight of an interaction, where the absence of one weighs 1; `penalty`: of the squared factors. Raises
+    `UserError` where the library is not installed.
     """
     try:
         from implicit.cpu.als import AlternatingLeastSquares
