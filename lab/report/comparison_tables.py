@@ -101,6 +101,18 @@ class Table:
         known = [row for row in self.rows if row.value is not None]
         return sorted(known, key=lambda row: row.value or 0.0, reverse=self.higher_is_better)
 
+    def pair(self, one: str, other: str) -> Pair | None:
+        """The comparison of two rows, by their labels in any order; None where it was not made."""
+        return next((pair for pair in self.pairs if {pair.first, pair.second} == {one, other}), None)
+
+    def verdict(self, label: str, against: str) -> str | None:
+        """What the rule says of one row against another; None where it was not asked or has too few seeds."""
+        pair = self.pair(label, against)
+        if pair is None or not pair.difference.enough_seeds:
+            return None
+        row = next(row for row in self.rows if row.label == label)
+        return text.seen_from(row, pair).verdict
+
 
 def build_table(
     title: str,

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lab.report.style import COLORS, drawable, figure_of, png_of, svg_of
-from lab.report.text import count, data_uri, listing, number
+from lab.report.text import count, data_uri, listing, number, typeset
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from lab.runs.run import Run
     from lab.runs.study import Row
 
+WIDE, NARROW = 7.4, 4.0  # inches
 MOST_CURVES = 12
 MOST_ENDS = 4  # rows, if there are no more, whose last values are said in words
 _NOT_CURVES = {"step", "time", "epoch", "seconds", "learning_rate"}
@@ -42,6 +44,23 @@ class PageFigure:
         """Whether it is much wider than high: on a phone it then scrolls in its box instead of shrinking."""
         width, height = struct.unpack(">II", self.png[16:24])
         return self.paper and width > 1.7 * height
+
+
+def page_figure(
+    name: str, draw: Callable[[float], Figure], title: str, caption: str, alt: str, *, narrow: bool = True
+) -> PageFigure:
+    """A figure for the page from `draw(width in inches)`: SVG for both widths, and a PNG for the folder."""
+    wide = draw(WIDE)
+    return PageFigure(
+        name=name,
+        png=png_of(wide),
+        title=title,
+        caption=typeset(caption),
+        alt=typeset(alt),
+        source=data_uri(svg_of(wide), "image/svg+xml"),
+        paper=False,
+        narrow=data_uri(svg_of(draw(NARROW)), "image/svg+xml") if narrow else "",
+    )
 
 
 @dataclass

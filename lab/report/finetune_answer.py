@@ -17,7 +17,6 @@ from lab.report.text import count, listing, typeset
 if TYPE_CHECKING:
     from lab.evaluation.resampled import FoldScores
     from lab.evaluation.significance import ScoreRow
-    from lab.report.comparison_tables import Pair, TableRow
     from lab.report.finetune_rows import Entry, Group
     from lab.report.measured_groups import MeasuredRow, Test
     from lab.runs.study import Row
@@ -168,7 +167,8 @@ def anchors(group: Group, chosen: Entry) -> list[Entry]:
     found += rest[: max(0, 2 - len(found))]
     best = sign * group.mean(chosen)
     controls = [entry for entry in group.of("baseline", "scratch", "untrained") if entry is not chosen]
-    reach = [e for e in controls if sign * group.mean(e) >= best or _verdict(e, chosen, group) == "equivalent"]
+    equal = [e for e in controls if group.table.verdict(e.label, chosen.label) == "equivalent"]
+    reach = [e for e in controls if sign * group.mean(e) >= best or e in equal]
     return found + reach
 
 
@@ -176,7 +176,7 @@ def sentence_about(entry: Entry, chosen: Entry, group: Group) -> str:
     """`Training everything: .955, cannot be told apart, twice the time.`"""
     line, best = group.line(entry), group.line(chosen)
     value = plain(line.value or 0.0, digits_for(best.low, best.high))
-    pair = pair_of(group, line, best)
+    pair = group.table.pair(line.label, best.label)
     if pair is None:
         return f"{entry.gerund}: {value}."
     if not pair.difference.enough_seeds:
@@ -186,22 +186,12 @@ def sentence_about(entry: Entry, chosen: Entry, group: Group) -> str:
     return f"{entry.gerund}: {value}, {_VERDICTS[verdict]}{time}."
 
 
-def pair_of(group: Group, one: TableRow, other: TableRow) -> Pair | None:
-    """The comparison of two rows of the group's table."""
-    wanted = {one.label, other.label}
-    return next((pair for pair in group.table.pairs if {pair.first, pair.second} == wanted), None)
-
-
-def _verdict(entry: Entry, chosen: Entry, group: Group) -> str | None:
-    pair = pair_of(group, group.line(entry), group.line(chosen))
-    if pair is None or not pair.difference.enough_seeds:
-        return None
-    return seen_from(group.line(entry), pair).verdict
-
-
-def level_with_best(group: Group) -> list[Entry]:
-    """The best entry on test data and those that cannot be told from it."""
-    return [entry for entry in group.entries if group.line(entry).best]
+def level_with(chosen: Entry | None, group: Group) -> list[Entry]:
+    """The choice and every entry that cannot be told from it on test data; without a choice, from the best."""
+    if chosen is None:
+        return [entry for entry in group.entries if group.line(entry).best]
+    level = ("equivalent", "cannot tell")
+    return [e for e in group.entries if e is chosen or group.table.verdict(e.label, chosen.label) in level]
 
 
 def _time(entry: Entry, chosen: Entry) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.report.figures import PageFigure
-from lab.report.finetune_figures import page_figure
+from lab.report.figures import PageFigure, page_figure
 from lab.report.finetune_rates import rate_text
 from lab.report.numbers import plain
 from lab.report.style import COLORS, GRID, MUTED, drawable, dress

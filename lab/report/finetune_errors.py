@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.report.figures import PageFigure
-from lab.report.finetune_figures import page_figure
+from lab.report.figures import PageFigure, page_figure
 from lab.report.numbers import plain
 from lab.report.style import COLORS, GRID, MUTED, drawable, dress
 from lab.report.text import count, minus, short

@@ -5,14 +5,14 @@ Every figure is drawn twice, for a screen and for a phone, both as SVG that foll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.report.figures import PageFigure
-from lab.report.finetune_answer import level_with_best
+from lab.report.figures import PageFigure, page_figure
+from lab.report.finetune_answer import level_with
 from lab.report.numbers import digits_for, plain, spoken, with_interval
-from lab.report.style import COLORS, GRID, INK, MUTED, drawable, dress, png_of, svg_of
-from lab.report.text import count, data_uri, duration, listing, typeset
+from lab.report.style import COLORS, GRID, INK, MUTED, drawable, dress
+from lab.report.text import count, duration, listing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,29 +20,11 @@ if TYPE_CHECKING:
 
     from lab.report.finetune_rows import Entry, Group
 
-WIDE, NARROW = 7.4, 4.0  # inches
 DEPTH, OTHER = COLORS[0], COLORS[1]
 CONTROL_STYLES = {"untrained": (COLORS[6], (0, (1, 1.6))), "scratch": (COLORS[2], (0, (5, 1.5, 1, 1.5)))}
 _BASELINE_STYLE = (MUTED, (0, (5, 2.5)))
 _MOST_CONTROLS = 5
 _TIMES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 18000, 36000, 72000)
-
-
-def page_figure(
-    name: str, draw: Callable[[float], Figure], title: str, caption: str, alt: str, *, narrow: bool = True
-) -> PageFigure:
-    """A figure for the page from `draw(width in inches)`: SVG for both widths, and a PNG for the folder."""
-    wide = draw(WIDE)
-    return PageFigure(
-        name=name,
-        png=png_of(wide),
-        title=title,
-        caption=typeset(caption),
-        alt=typeset(alt),
-        source=data_uri(svg_of(wide), "image/svg+xml"),
-        paper=False,
-        narrow=data_uri(svg_of(draw(NARROW)), "image/svg+xml") if narrow else "",
-    )
 
 
 def shown_entries(group: Group) -> list[Entry]:
@@ -61,16 +43,15 @@ def depth_figure(group: Group, chosen: Entry | None, name: str = "depth") -> Pag
     controls = [f"{entry.title} {plain(group.mean(entry), 3)}" for entry in _controls(group)]
     alt = f"{title}: {'; '.join(numbers)}."
     alt += f" Controls: {listing(controls)}." if controls else ""
-    return page_figure(
-        name, lambda width: _draw_depths(group, entries, chosen, width), title, _depth_caption(group, entries), alt
-    )
+    caption = _depth_caption(group, entries, chosen)
+    return page_figure(name, lambda width: _draw_depths(group, entries, chosen, width), title, caption, alt)
 
 
-def _depth_caption(group: Group, entries: Sequence[Entry]) -> str:
+def _depth_caption(group: Group, entries: Sequence[Entry], chosen: Entry | None) -> str:
     parts = ["A point is one run, the dash the mean, the band its 95 % interval over seeds and test items."]
-    level = [entry for entry in level_with_best(group) if entry in entries]
+    level = [entry for entry in level_with(chosen, group) if entry in entries]
     if len(level) > 1:
-        parts.append("Shaded: what cannot be told from the best.")
+        parts.append(f"Shaded: {'the choice' if chosen else 'the best'} and what cannot be told from it.")
     if _controls(group):
         parts.append("Dashed: controls.")
     parts.append("Below: seconds to train, the frozen part counted once (lighter).")
@@ -93,7 +74,7 @@ def _draw_depths(group: Group, entries: Sequence[Entry], chosen: Entry | None, w
     for axis in axes:
         dress(axis)
         axis.grid(axis="y", color=GRID, lw=0.8)
-    level = level_with_best(group)
+    level = level_with(chosen, group)
     for place, entry in enumerate(entries):
         if entry in level and len(level) > 1:
             for axis in axes[:-1]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.report.figures import PageFigure
-from lab.report.finetune_figures import page_figure
+from lab.report.figures import PageFigure, page_figure
 from lab.report.finetune_rows import Entry
 from lab.report.numbers import plain, spoken
 from lab.report.style import COLORS, INK, drawable, dress

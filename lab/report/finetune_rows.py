@@ -216,7 +216,7 @@ def groups_of(rows: Sequence[Row]) -> list[Group]:
     """The rows with finished runs, grouped by task, amount of labels and test items, in the order of the study."""
     parts: dict[tuple[str, ...], list[Entry]] = {}
     for entry in filter(None, map(entry_of, rows)):
-        parts.setdefault(_question(entry.row), []).append(entry)
+        parts.setdefault(question_of(entry.row), []).append(entry)
     groups = []
     for (source, *_), entries in parts.items():
         entries = _one_depth_each(entries)
@@ -266,7 +266,8 @@ def _one_depth_each(entries: Sequence[Entry]) -> list[Entry]:
     return kept
 
 
-def _question(row: Row) -> tuple[str, ...]:
+def question_of(row: Row) -> tuple[str, ...]:
+    """What rows must have in common to answer one question: source, amount of labels, and how the data are split."""
     data = row.runs[0].config.get("data") or {}
     split = {key: value for key, value in (data.get("split") or {}).items() if key not in ("seed", "fold")}
     return (str(data.get("source")), str(data.get("train_size")), str(data.get("per_class")), str(split))

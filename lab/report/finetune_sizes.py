@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.report.comparison_text import seen_from
-from lab.report.figures import PageFigure
-from lab.report.finetune_answer import pair_of
-from lab.report.finetune_figures import page_figure
+from lab.report.figures import PageFigure, page_figure
 from lab.report.finetune_rows import Entry, Group
 from lab.report.numbers import plain, spoken
 from lab.report.style import COLORS, GRID, dress
@@ -288,9 +285,7 @@ def _cell(group: Group | None, similarity: float | None, size: int) -> dict[str,
 
 
 def _level(group: Group, entry: Entry, best: Entry) -> bool:
-    line = group.line(entry)
-    pair = pair_of(group, line, group.line(best))
-    return pair is None or not pair.difference.enough_seeds or seen_from(line, pair).verdict != "worse"
+    return group.table.verdict(entry.label, best.label) != "worse"
 
 
 def _follows(entry: Entry, rule: str) -> bool:

@@ -51,10 +51,9 @@ def _chain(table: Table, rows: list[TableRow]) -> str:
 
 
 def _verdict(table: Table, better: TableRow, row: TableRow) -> str:
-    pair = next((p for p in table.pairs if {p.first, p.second} == {better.label, row.label}), None)
-    if pair is None or not pair.difference.enough_seeds:
+    verdict = table.verdict(better.label, row.label)
+    if verdict is None:
         return "is so far above" if table.higher_is_better else "is so far below"
-    verdict = seen_from(better, pair).verdict
     if verdict == "cannot tell":
         return "cannot be told from"
     return "does as well as" if verdict == "equivalent" else "does better than"
