@@ -38,6 +38,9 @@ class Learner:
     module: nn.Module
     shown: tuple[str, ...] = ("train_loss", "validation_loss")
     """What the progress line tells of an epoch."""
+    criterion: str = "validation_loss"
+    higher_is_better: bool = False
+    """What `validate` tells by which early stopping chooses the epoch."""
 
     def steps(self) -> int:
         """How many batches an epoch has."""
@@ -52,7 +55,7 @@ class Learner:
         raise NotImplementedError
 
     def validate(self, epoch: int) -> dict[str, float]:
-        """`validation_loss`, by which epochs are chosen, and whatever else the curves show; empty: no such items."""
+        """The `criterion` by which epochs are chosen, and whatever else the curves show; empty: no such items."""
         return {}
 
     def begin(self) -> None:
@@ -128,8 +131,8 @@ def train(
     patience, over = config.early_stopping, progress.epoch >= epochs
     while not over and not (patience and progress.stale >= patience):
         row = train_epoch(learner, optimisation, run, progress, saving)
-        if patience and "validation_loss" in row:
-            progress.remember(learner.tensors())
+        if patience and learner.criterion in row:
+            progress.remember(learner.tensors(), learner.criterion, learner.higher_is_better)
         run.progress(progress.epoch, epochs, **{name: row[name] for name in learner.shown if name in row})
         progress.seconds = before + time.perf_counter() - started
         over = progress.epoch >= epochs or bool(patience and progress.stale >= patience)
@@ -175,7 +178,7 @@ def train_epoch(
     row |= {"learning_rate": optimisation.rate, "seconds": seconds}
     with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
         row |= learner.validate(epoch)
-    check_finite(row.get("validation_loss", 0.0), config, progress)
+    check_finite(row.get(learner.criterion, 0.0), config, progress)
     progress.history.append(row)
     run.metric(progress.epoch, **{name: value for name, value in row.items() if name != "epoch"})
     return row

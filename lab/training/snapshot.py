@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,10 @@ class Progress:
         """Epochs since the best."""
         return self.epoch - self.best_epoch if self.best_epoch else 0
 
-    def remember(self, now: dict[str, Tensor]) -> None:
-        """Keep a copy of these weights where the last epoch has the lowest validation loss so far."""
-        losses = [row["validation_loss"] for row in self.history]
-        if min(losses) == losses[-1] and losses.index(losses[-1]) == len(losses) - 1:
+    def remember(self, now: dict[str, Tensor], criterion: str, higher_is_better: bool) -> None:
+        """Keep a copy of these weights where the last epoch is the first to be as good by the criterion."""
+        *before, last = [row[criterion] if higher_is_better else -row[criterion] for row in self.history]
+        if last > max(before, default=-math.inf):
             self.best_epoch, self.best = self.epoch, {name: tensor.clone() for name, tensor in now.items()}
 
 
