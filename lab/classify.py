@@ -19,8 +19,9 @@ from lab.experiment import DataFacts
 if TYPE_CHECKING:
     import numpy as np
 
-    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.config import LabelledConfig, Labels
     from lab.data.labelled.items import Items
+    from lab.data.labelled.pixels import Shape
     from lab.data.labelled.split import Split
     from lab.embeddings.space import EmbeddingSpace
     from lab.evaluation.classification import ClassificationReport
@@ -63,6 +64,21 @@ class Task:
 
         return np.unique(np.concatenate([self.split.train, self.split.validation, self.split.test]))
 
+    @property
+    def probed(self) -> dict[str, np.ndarray]:
+        """Item numbers, by part, of what a probe can learn or be judged by: items of the classes trained on.
+
+        So of no class that training lacks, such as an anomaly; nothing at all where it has fewer than two classes.
+        """
+        import numpy as np
+
+        labels = self.items.labels
+        known = np.flatnonzero(np.bincount(labels[self.split.train] + 1, minlength=2)[1:])
+        if len(known) < 2:
+            return {}
+        parts = {name: index[np.isin(labels[index], known)] for name, index in self.split.parts().items()}
+        return {name: index for name, index in parts.items() if len(index)}
+
     def rows(self, index: np.ndarray) -> np.ndarray:
         """Where some items stand among `used`, (m,) int64."""
         import numpy as np
@@ -79,48 +95,87 @@ class Task:
         return [str(name) for name in names[index]]
 
 
-def load_task(config: LabelledConfig, seed: int) -> Task:
-    """Read labelled items, look at what is odd about them, and split them.
+def load_task(config: LabelledConfig, seed: int, labels: Labels = "required", anomaly: str | None = None) -> Task:
+    """Read items, look at what is odd about them, and split them.
 
     `seed`: the run's; it draws the training items where `train_size` or `per_class` limits them, and nothing else.
-    Raises `UserError` for data that cannot be read or split, and for near-duplicates on two sides unless accepted.
+    `labels`: `optional` also takes items of one class or of none, and trains on those without a label. `anomaly`: a
+    class that only the test part keeps.
+    Raises `UserError` for data that cannot be read or split, for near-duplicates on two sides unless accepted, and for
+    an anomaly that there is not.
     """
     from lab.data.labelled.check import check_items
     from lab.data.labelled.items import load_items
-    from lab.data.labelled.split import split_items
 
-    items = load_items(config)
-    return Task(items, split_items(items, config, seed), check_items(items, config).to_dict())
+    items = load_items(config, labels)
+    return Task(items, _split(items, config, seed, labels, anomaly), check_items(items, config, labels).to_dict())
 
 
-def describe_task(config: LabelledConfig, kind: str | None = None, seed: int = 0) -> DataFacts:
-    """Cheap facts about labelled data for the plan stage; the split is made, and so checked, too.
+def _split(items: Items, config: LabelledConfig, seed: int, labels: Labels, anomaly: str | None) -> Split:
+    from lab.data.labelled.split import split_items, withhold
+
+    split = split_items(items, config, seed, labels)
+    return split if anomaly is None else withhold(items, split, anomaly)
+
+
+def describe_task(
+    config: LabelledConfig,
+    kind: str | None = None,
+    seed: int = 0,
+    labels: Labels = "required",
+    anomaly: str | None = None,
+) -> DataFacts:
+    """Cheap facts about the data of `load_task` for the plan stage; the split is made, and so checked, too.
 
     A study asks for every row and rate anew: what was found is kept while no file of the source has changed. `kind`:
     what the items have to be, `image` or `text`. Raises `UserError` where they are not, or cannot be split.
     """
+    found = _described(config, seed, labels, anomaly)
+    if kind and found.kind != kind:
+        raise UserError(f"data.source: {config.source} holds {found.kind}s, but {kind}s are needed here")
+    return found.facts
+
+
+def describe_pictures(
+    config: LabelledConfig, image_size: int | None = None, channels: int | None = None, seed: int = 0
+) -> Shape:
+    """`lab.data.labelled.pixels.picture_shape` of the data for the plan stage, kept as by `describe_task`.
+
+    Labels are optional. Raises `UserError` where the items are no pictures.
+    """
+    describe_task(config, "image", seed, "optional")
+    shape = _described(config, seed, "optional", None).shape
+    assert shape is not None
+    return channels or shape[0], image_size or shape[1], image_size or shape[2]
+
+
+@dataclass(frozen=True)
+class _Described:
+    kind: str
+    facts: DataFacts
+    shape: Shape | None
+
+
+_DESCRIBED: dict[str, _Described] = {}
+
+
+def _described(config: LabelledConfig, seed: int, labels: Labels, anomaly: str | None) -> _Described:
     from lab.data.labelled.items import load_items
-    from lab.data.labelled.split import split_items
+    from lab.data.labelled.pixels import picture_shape
 
-    key = f"{config.model_dump_json()} {seed} {_stamp(config.source)}"
-    if key not in _DESCRIBED:
-        items = load_items(config)
-        parts = {name: len(index) for name, index in split_items(items, config, seed).parts().items()}
-        counts = {"items": len(items.ids), "classes": len(items.classes), **parts}
-        found = items.kind, DataFacts(items.fingerprint, counts, items.description)
-        if items.kind == "image" and Path(config.source).expanduser().is_file():
-            return _checked(found, config, kind)  # a table names pictures that lie anywhere
+    key = f"{config.model_dump_json()} {seed} {labels} {anomaly} {_stamp(config.source)}"
+    if key in _DESCRIBED:
+        return _DESCRIBED[key]
+    items = load_items(config, labels)
+    parts = {name: len(index) for name, index in _split(items, config, seed, labels, anomaly).parts().items()}
+    facts = DataFacts(
+        items.fingerprint, {"items": len(items.ids), "classes": len(items.classes), **parts}, items.description
+    )
+    found = _Described(items.kind, facts, picture_shape(items) if items.kind == "image" else None)
+    # A table names pictures that lie anywhere, so its own file does not say whether they have changed.
+    if items.kind == "text" or not Path(config.source).expanduser().is_file():
         _DESCRIBED[key] = found
-    return _checked(_DESCRIBED[key], config, kind)
-
-
-_DESCRIBED: dict[str, tuple[str, DataFacts]] = {}
-
-
-def _checked(found: tuple[str, DataFacts], config: LabelledConfig, kind: str | None) -> DataFacts:
-    if kind and found[0] != kind:
-        raise UserError(f"data.source: {config.source} holds {found[0]}s, but {kind}s are needed here")
-    return found[1]
+    return found
 
 
 def _stamp(source: str) -> str:
@@ -141,7 +196,8 @@ def record_task(run: RunWriter, task: Task) -> None:
         run.split(name, [items.ids[i] for i in index])
     run.count(**{name: len(index) for name, index in parts.items()}, classes=len(items.classes))
     sizes = ", ".join(f"{len(index):,} {name}" for name, index in parts.items())
-    run.log(f"{items.description}: {len(items.ids):,} items in {len(items.classes)} classes; {sizes} ({split.how})")
+    classes = f"in {len(items.classes)} classes" if items.classes else "without labels"
+    run.log(f"{items.description}: {len(items.ids):,} items {classes}; {sizes} ({split.how})")
     if items.broken:
         first = items.broken[0]
         run.warn(f"{len(items.broken)} broken items left out, the first {first.id}: {first.problem}")
@@ -326,4 +382,5 @@ def _fingerprint(task: Task, index: Sequence[int] | np.ndarray) -> str:
     from lab.data.fingerprint import digest
 
     items = task.items
-    return digest(*(f"{items.ids[i]}\0{items.classes[items.labels[i]]}" for i in sorted(index)))
+    names = [*items.classes, ""]  # the last, at -1, of what has no label
+    return digest(*(f"{items.ids[i]}\0{names[items.labels[i]]}" for i in sorted(index)))

@@ -21,7 +21,7 @@ def test_facts_are_found_once_and_again_when_a_file_changes(home, monkeypatch):
 
     asked = []
     load = items.load_items
-    monkeypatch.setattr(items, "load_items", lambda config: asked.append(1) or load(config))
+    monkeypatch.setattr(items, "load_items", lambda *given: asked.append(1) or load(*given))
     table(home / "a.csv", {"cat": "animal", "rice": "food"})
     config = LabelledConfig(source=str(home / "a.csv"))
     first = describe_task(config)

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from lab.data.labelled.images import ArrayImages
 from lab.data.labelled.items import RawItems
 from lab.data.packaged import packaged_path
 from lab.errors import UserError
+
+if TYPE_CHECKING:
+    from lab.data.labelled.config import Labels
 
 _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
@@ -53,22 +57,23 @@ def is_idx(file: Path) -> bool:
     return "idx1-" in file.name or "idx3-" in file.name or "idx4-" in file.name
 
 
-def read_idx(folder: Path, files: list[Path]) -> RawItems:
+def read_idx(folder: Path, files: list[Path], need: Labels = "required") -> RawItems:
     """The idx files of a folder: `*images-idx3-ubyte` with `*labels-idx1-ubyte` beside each, `.gz` or not.
 
     Names that begin with `train` or `t10k`/`test` are the parts of the split where both are there. Raises
-    `UserError` for a file without its partner, of another length, or cut short.
+    `UserError` for a file without its partner (of labels: unless they are optional), of another length, or cut short.
     """
     from lab.data.labelled.sources import part_of
 
     pictures = [file for file in files if is_idx(file) and "idx1-" not in file.name]
     labels = {_stem(file): file for file in files if "idx1-" in file.name}
-    parts: list[tuple[str, np.ndarray, np.ndarray, str | None]] = []
+    parts: list[tuple[str, np.ndarray, list[str], str | None]] = []
     for file in pictures:
         stem = _stem(file)
-        if stem not in labels:
+        if stem not in labels and need == "required":
             raise UserError(f"{file}: no file of labels beside it (expected {stem}labels-idx1-ubyte)")
-        pixels, marks = read_idx_file(file), read_idx_file(labels[stem])
+        pixels = read_idx_file(file)
+        marks = list(map(str, read_idx_file(labels[stem]))) if stem in labels else [""] * len(pixels)
         if len(pixels) != len(marks):
             raise UserError(f"{file}: {len(pixels):,} pictures, but {len(marks):,} labels in {labels[stem].name}")
         word = stem.split("-")[0].split("_")[0]
@@ -78,7 +83,7 @@ def read_idx(folder: Path, files: list[Path]) -> RawItems:
     if len({pixels.shape[1:] for _, pixels, _, _ in parts}) > 1:
         raise UserError(f"{folder}: idx files of pictures of different sizes; name folders of one size")
     pixels = np.concatenate([part[1] for part in parts])
-    names = [str(label) for part in parts for label in part[2]]
+    names = [name for part in parts for name in part[2]]
     ids = [f"{stem}:{row}" for stem, part, _, _ in parts for row in range(len(part))]
     raw = _raw(folder.name, pixels.astype(np.uint8), names, ids)
     raw.where = str(folder)

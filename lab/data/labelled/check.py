@@ -12,7 +12,7 @@ from lab.data.labelled.items import Broken, open_items
 from lab.errors import UserError
 
 if TYPE_CHECKING:
-    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.config import LabelledConfig, Labels
     from lab.data.labelled.items import Items
 
 # Two good classifiers disagree on about a tenth of the items. (1.96 + .84): level .05 two-sided, power .8.
@@ -54,7 +54,7 @@ class DataCheck:
         return asdict(self)
 
 
-def check_items(items: Items, config: LabelledConfig) -> DataCheck:
+def check_items(items: Items, config: LabelledConfig, labels: Labels = "required") -> DataCheck:
     """Look at items; broken ones among them are listed, never raised."""
     from lab.data.labelled.duplicates import find_duplicates
     from lab.data.labelled.split import split_items
@@ -65,7 +65,7 @@ def check_items(items: Items, config: LabelledConfig) -> DataCheck:
     how = problem = ""
     notes: list[str] = []
     try:
-        split = split_items(items, config, 0)
+        split = split_items(items, config, 0, labels)
     except UserError as error:
         problem = str(error)
     else:

@@ -10,6 +10,8 @@ from lab.config.base import Section
 from lab.data.config import known_encoding
 
 Size = Annotated[float, Field(ge=0)]
+# Whether a task needs labels (a classifier) or only uses those that there are (an autoencoder).
+Labels = Literal["required", "optional"]
 
 
 class SplitConfig(Section):

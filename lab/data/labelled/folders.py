@@ -10,21 +10,22 @@ from lab.data.labelled.items import Broken, RawItems
 from lab.errors import UserError
 
 if TYPE_CHECKING:
-    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.config import LabelledConfig, Labels
 
 LAYOUTS = "a folder of pictures a class, a text file a class, a table, or idx files; in train, val and test or not"
 _UNLABELLED = {"unlabelled", "unlabeled", "unsup", "unlabelled_data"}
 
 
-def read_image_folder(folder: Path, pictures: list[Path], found: list[Path]) -> RawItems:
+def read_image_folder(folder: Path, pictures: list[Path], found: list[Path], labels: Labels = "required") -> RawItems:
     """Pictures below a folder: its folders are the classes, or train, val and test with the classes in each.
 
     Ids are paths relative to `folder`. Pictures in no class folder, or in one called `unlabelled`, have no label.
+    Raises `UserError` where none has one, unless `labels` are optional.
     """
     from lab.data.labelled.image_facts import picture_files
 
     places = _places(folder, pictures)
-    if not any(name for _, name, _ in places):
+    if labels == "required" and not any(name for _, name, _ in places):
         raise UserError(
             f"data.source: {folder}: {len(pictures):,} pictures but no class folders; expected {folder.name}/CLASS/…"
         )

@@ -8,10 +8,10 @@ from lab.data.labelled.items import RawItems
 from lab.errors import UserError
 
 if TYPE_CHECKING:
-    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.config import LabelledConfig, Labels
 
 
-def read_hub(config: LabelledConfig) -> RawItems:
+def read_hub(config: LabelledConfig, labels: Labels = "required") -> RawItems:
     """The items of `hf:NAME`: all its splits, those called train, validation (or val, dev, …) and test as parts.
 
     A class column's numbers become its names, -1 is no label. Ids are `split:row` from 0 unless there is an `id`
@@ -32,7 +32,7 @@ def read_hub(config: LabelledConfig) -> RawItems:
         rows += [f"{split}:{row}" for row in range(len(data))]
         parts += [part_of(split) if split.lower() not in ("unsupervised",) else None] * len(data)
     given = parts if len(splits) > 1 and any(parts) else None
-    return items_of_frame(pd.concat(frames, ignore_index=True), rows, given, config.source, None, config)
+    return items_of_frame(pd.concat(frames, ignore_index=True), rows, given, config.source, None, config, labels)
 
 
 def _load(name: str, subset: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is found by looking at picture files once: digest, size, mode, what is wrong, and a small grey copy.
+"""What is found by looking at picture files once: digest, size, mode, colours, what is wrong, and a small grey copy.
 
 Kept in the cache for each folder, by path, size and time of change, so that the second look opens nothing.
 """
@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,9 +21,14 @@ from lab.data.fingerprint import digest
 from lab.data.labelled.images import SMALL, FileImages, as_rgb, squeeze, workers
 from lab.data.labelled.items import RawItems
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 # Raised whenever what is found in a file changes.
-_VERSION = 2
+_VERSION = 3
 _SETTLED_SECONDS = 2.0
+# Levels by which the channels of a grey photograph may differ once it has been a JPEG.
+_GREY_LEVELS = 2
 
 
 def picture_files(ids: list[str], files: Sequence[Path], where: str) -> RawItems:
@@ -46,7 +51,8 @@ def picture_bytes(ids: list[str], contents: list[bytes], where: str) -> RawItems
 def _raw(ids: list[str], files: Sequence[Path | bytes], facts: list[dict[str, Any]], where: str) -> RawItems:
     sides = np.array([min(fact["width"], fact["height"]) for fact in facts], dtype=np.int64)
     small = np.stack([_small(fact) for fact in facts]) if facts else None
-    images = FileImages(list(files), sides, small)
+    coloured = np.array([fact["coloured"] for fact in facts], dtype=bool)
+    images = FileImages(list(files), sides, small, coloured)
     raw = RawItems("image", list(ids), [""] * len(ids), where, "images", images=images)
     raw.fingerprints = [fact["digest"] for fact in facts]
     raw.problems = {at: fact["problem"] for at, fact in enumerate(facts) if fact["problem"]}
@@ -61,7 +67,10 @@ def _small(fact: dict[str, Any]) -> np.ndarray:
 
 
 def look_at(files: Sequence[Path], where: str) -> list[dict[str, Any]]:
-    """For each file `{digest, problem, note, width, height, small}`; files seen before and unchanged are not opened."""
+    """For each file `{digest, problem, note, width, height, coloured, small}`.
+
+    Files that were seen before and have not changed are not opened.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     note = cache_dir() / "labelled" / f"{digest(str(Path(where).absolute()), str(_VERSION))}.json"
@@ -104,7 +113,7 @@ def _keep(note: Path, content: dict[str, Any]) -> None:
 
 def look_at_one(file: Path | bytes) -> dict[str, Any]:
     """What there is to know of one picture; `problem` is "" where it can be used."""
-    fact: dict[str, Any] = {"digest": "", "problem": "", "note": "", "width": 0, "height": 0}
+    fact: dict[str, Any] = {"digest": "", "problem": "", "note": "", "width": 0, "height": 0, "coloured": True}
     try:
         content = file if isinstance(file, bytes) else file.read_bytes()
     except OSError as error:
@@ -131,10 +140,20 @@ def _decoded(content: bytes) -> dict[str, Any]:
                     return {**found, "problem": f"{image.width}×{image.height} pixels"}
                 image.draft(None, (2 * SMALL, 2 * SMALL))
                 image.load()
-                small = squeeze(as_rgb(ImageOps.exif_transpose(image)), SMALL)
+                upright = as_rgb(ImageOps.exif_transpose(image))
+                small = squeeze(upright, SMALL)
+                found["coloured"] = _coloured(upright)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         return {**found, "problem": _said(error)}
     return {**found, "small": base64.b64encode(small.tobytes()).decode()}
+
+
+def _coloured(image: Image.Image) -> bool:
+    """Whether the channels of an RGB picture differ anywhere in its small copy."""
+    if image.mode == "L":
+        return False
+    red, green, blue = np.asarray(image.resize((SMALL, SMALL), reducing_gap=2.0)).astype(int).transpose(2, 0, 1)
+    return bool(max(abs(red - green).max(), abs(blue - green).max()) > _GREY_LEVELS)
 
 
 def _oddities(image: Any) -> str:

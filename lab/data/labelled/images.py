@@ -25,8 +25,8 @@ class ImageSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
-        """Pictures as `(m, 3, size, size) uint8`, RGB.
+    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic", channels: int = 3) -> np.ndarray:
+        """Pictures as `(m, channels, size, size) uint8`: RGB, or with one channel grey (ITU-R 601 luma).
 
         The shorter side is resized to `size` (antialiased; `interpolation`: nearest, bilinear, bicubic or lanczos) and
         the middle is cut out. Turned as EXIF says; grey, palette, CMYK and 16-bit pictures become RGB, see-through ones
@@ -47,6 +47,11 @@ class ImageSource(Protocol):
         """The shorter side of each picture in pixels, `(n,) int64`."""
         ...
 
+    @property
+    def coloured(self) -> np.ndarray:
+        """Whether a picture has colours, `(n,) bool`; of one that nobody looked at it is taken to have."""
+        ...
+
     def subset(self, index: np.ndarray) -> ImageSource:
         """The pictures at these positions."""
         ...
@@ -61,9 +66,10 @@ class ArrayImages:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
+    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic", channels: int = 3) -> np.ndarray:
         """As `ImageSource.decode`."""
-        return _in_threads(lambda index: fit(self._stored(index), size, interpolation), indices, size)
+        shape = (channels, size, size)
+        return _in_threads(lambda index: fit(self._stored(index), size, interpolation, channels), indices, shape)
 
     def picture(self, index: int) -> Image.Image:
         """As `ImageSource.picture`."""
@@ -77,6 +83,13 @@ class ArrayImages:
     def sides(self) -> np.ndarray:
         """As `ImageSource.sides`."""
         return np.full(len(self.pixels), min(self.pixels.shape[1:3]), dtype=np.int64)
+
+    @property
+    def coloured(self) -> np.ndarray:
+        """As `ImageSource.coloured`."""
+        if self.pixels.ndim == 3:
+            return np.zeros(len(self.pixels), dtype=bool)
+        return (self.pixels != self.pixels[..., :1]).any(axis=(1, 2, 3))
 
     def _stored(self, index: int) -> Image.Image:
         from PIL import Image
@@ -92,17 +105,26 @@ class FileImages:
     """Pictures in files, or as the bytes of files.
 
     `sides`: the shorter side of each in pixels, `(n,) int64`. `small`: their small grey copies, where they are known.
+    `coloured`: whether each has colours, `(n,) bool`.
     """
 
-    def __init__(self, files: Sequence[Path | bytes], sides: np.ndarray, small: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path | bytes],
+        sides: np.ndarray,
+        small: np.ndarray | None = None,
+        coloured: np.ndarray | None = None,
+    ) -> None:
         self.files, self.sides, self._small = files, sides, small
+        self.coloured = np.ones(len(files), dtype=bool) if coloured is None else coloured
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic") -> np.ndarray:
+    def decode(self, indices: np.ndarray, size: int, interpolation: str = "bicubic", channels: int = 3) -> np.ndarray:
         """As `ImageSource.decode`."""
-        return _in_threads(lambda index: fit(self._open(index, size), size, interpolation), indices, size)
+        shape = (channels, size, size)
+        return _in_threads(lambda index: fit(self._open(index, size), size, interpolation, channels), indices, shape)
 
     def picture(self, index: int) -> Image.Image:
         """As `ImageSource.picture`; raises `UserError` for a file that cannot be read."""
@@ -111,7 +133,7 @@ class FileImages:
     def subset(self, index: np.ndarray) -> FileImages:
         """As `ImageSource.subset`."""
         small = None if self._small is None else self._small[index]
-        return FileImages([self.files[i] for i in index], self.sides[index], small)
+        return FileImages([self.files[i] for i in index], self.sides[index], small, self.coloured[index])
 
     def grey(self, indices: np.ndarray, size: int) -> np.ndarray:
         """As `ImageSource.grey`."""
@@ -172,10 +194,12 @@ def _to_bytes(values: np.ndarray, full: float | None) -> np.ndarray:
     return np.nan_to_num(np.clip(values * (255.0 / full), 0, 255)).round().astype(np.uint8)
 
 
-def fit(image: Image.Image, size: int, interpolation: str) -> np.ndarray:
-    """One picture as `(3, size, size) uint8`: shorter side to `size`, middle cut out."""
+def fit(image: Image.Image, size: int, interpolation: str, channels: int = 3) -> np.ndarray:
+    """One picture as `(channels, size, size) uint8`: shorter side to `size`, middle cut out."""
     from PIL import Image
 
+    if channels == 1:
+        image = image.convert("L")
     width, height = image.size
     if (width, height) != (size, size):
         side = min(width, height)
@@ -185,7 +209,7 @@ def fit(image: Image.Image, size: int, interpolation: str) -> np.ndarray:
         image = image.resize((size, size), method, box=box, reducing_gap=_GAP if side > 4 * size else None)
     pixels = np.asarray(image)
     if pixels.ndim == 2:
-        return np.broadcast_to(pixels, (3, size, size))
+        return np.broadcast_to(pixels, (channels, size, size))
     return pixels.transpose(2, 0, 1)
 
 
@@ -197,10 +221,10 @@ def squeeze(image: Image.Image, size: int) -> np.ndarray:
     return np.asarray(small.convert("L"))
 
 
-def _in_threads(one: object, indices: np.ndarray, size: int) -> np.ndarray:
+def _in_threads(one: object, indices: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     from concurrent.futures import ThreadPoolExecutor
 
-    out = np.empty((len(indices), 3, size, size), dtype=np.uint8)
+    out = np.empty((len(indices), *shape), dtype=np.uint8)
 
     def place(at: int) -> None:
         out[at] = one(int(indices[at]))  # type: ignore[operator]

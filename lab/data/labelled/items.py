@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +15,7 @@ from lab.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.config import LabelledConfig, Labels
     from lab.data.labelled.images import ImageSource
 
 PARTS = ("train", "validation", "test")
@@ -109,32 +109,39 @@ class RawItems:
     strays: list[Broken] = field(default_factory=list)
 
 
-def load_items(config: LabelledConfig) -> Items:
+def load_items(config: LabelledConfig, labels: Labels = "required") -> Items:
     """The items of `config.source`, every one looked at, as cheaply as that can be done.
 
-    Files that have not changed since they were last looked at are not opened again. Raises `UserError` for a source
-    that is not there or is none of the known layouts, and, listing all of them, for broken items (unless
-    `skip_broken`).
+    Files that have not changed since they were last looked at are not opened again. `labels`: `optional` also takes a
+    source of one class or of none. Raises `UserError` for a source that is not there or is none of the known layouts,
+    and, listing all of them, for broken items (unless `skip_broken`).
     """
-    items = open_items(config)
+    items = open_items(config, labels)
     if items.broken and not config.skip_broken:
         raise UserError(_broken_items(items.broken, config.source))
     if not len(items):
         raise UserError(f"data.source: {config.source}: no items that can be used")
-    if len(items.classes) < 2:
+    if labels == "required" and len(items.classes) < 2:
         raise UserError(f"data.source: {config.source}: {_too_few_classes(items.classes)}")
     for column in config.slices:
         items.column(column, "data.slices")
     return items
 
 
-def open_items(config: LabelledConfig) -> Items:
-    """The items of a source, broken ones listed rather than raised. Raises `UserError` for one that cannot be read."""
+def open_items(config: LabelledConfig, labels: Labels = "required") -> Items:
+    """The items of a source, broken ones listed rather than raised. Raises `UserError` for one that cannot be read.
+
+    A class of one item, which cannot stand on both sides of a split, makes that item broken where labels are required;
+    where they are optional the item loses its label.
+    """
     from lab.data.labelled.sources import PACKAGED, read_source
 
     if config.source in PACKAGED:
         return _packaged_items(config.source)
-    return make_items(read_source(config), single=True)
+    raw = read_source(config, labels)
+    if labels == "optional":
+        _unlabel_classes_of_one(raw)
+    return make_items(raw, single=labels == "required")
 
 
 @lru_cache(maxsize=4)
@@ -211,7 +218,13 @@ def _check_ids(raw: RawItems) -> None:
             raise UserError(f"{raw.where}: the id {name!r} stands twice (items {seen[name] + 1} and {at + 1})")
 
 
-def _classes_of_one(labels: np.ndarray, problems: dict[int, str]) -> dict[int, str]:
+def _unlabel_classes_of_one(raw: RawItems) -> None:
+    for at, problem in _classes_of_one([name.strip() for name in raw.names], raw.problems).items():
+        raw.names[at] = ""
+        raw.notes[at] = ", ".join(filter(None, [raw.notes.get(at), f"{problem}, so its label is not used"]))
+
+
+def _classes_of_one(labels: Iterable[str], problems: dict[int, str]) -> dict[int, str]:
     members: dict[str, list[int]] = {}
     for at, name in enumerate(labels):
         if name and at not in problems:

@@ -20,6 +20,7 @@ def load_new_items(source: str, like: Mapping[str, Any]) -> Items:
     """
     from lab.data.labelled.config import LabelledConfig
     from lab.data.labelled.sources import IMAGES, PACKAGED, read_source, visible_files
+    from lab.data.labelled.tables import read_unlabelled_lines
     from lab.data.sources import table_kind
 
     names = LabelledConfig.model_fields
@@ -27,7 +28,7 @@ def load_new_items(source: str, like: Mapping[str, Any]) -> Items:
     config = LabelledConfig(**{**kept, "source": source, "split": {}})
     path = Path(source).expanduser()
     if source in PACKAGED or source.startswith("hf:"):
-        raw = read_source(config)
+        raw = read_source(config, "optional")
     elif path.is_dir():
         raw = _of_folder(path, config, visible_files(path), like)
     elif not path.exists():
@@ -38,7 +39,7 @@ def load_new_items(source: str, like: Mapping[str, Any]) -> Items:
     elif path.suffix.lower() in IMAGES:
         raw = _pictures([path], path.parent)
     else:
-        raw = _of_lines(path, config.encoding)
+        raw = read_unlabelled_lines(path, config.encoding)
     items = make_items(raw, single=False)
     if not len(items):
         first = f": {items.broken[0].id}: {items.broken[0].problem}" if items.broken else ""
@@ -73,7 +74,7 @@ def _of_folder(folder: Path, config: Any, found: list[Path], like: Mapping[str, 
         raise UserError(f"{folder}: no pictures in this folder")
     if pictures and len(pictures) == len(found):
         raise UserError(f"{folder}: pictures only, but the run was trained on texts")
-    return read_source(config)
+    return read_source(config, "optional")
 
 
 def _pictures(files: list[Path], folder: Path) -> RawItems:
@@ -83,24 +84,13 @@ def _pictures(files: list[Path], folder: Path) -> RawItems:
 
 
 def _of_table(path: Path, config: Any, like: Mapping[str, Any]) -> RawItems:
-    from lab.data.labelled.tables import LABELS, items_of_frame, read_frame
+    from lab.data.labelled.tables import items_of_frame, read_frame
 
     table = read_frame(path, config.encoding)
     columns = [str(column) for column in table.columns]
     # Columns of the training table that this one lacks are looked for anew.
     given = {key: config.__dict__[key] for key in ("text", "image") if config.__dict__[key] in columns}
     label = like.get("label") if like.get("label") in columns else None
-    label = label or next((column for column in columns if column.lower() in LABELS), None)
     chosen = config.model_copy(update={"text": None, "image": None, **given, "label": label})
     rows = [f"{path.name}:{row}" for row in range(len(table))]
-    return items_of_frame(table, rows, None, str(path), path.parent, chosen, need_label=False)
-
-
-def _of_lines(path: Path, encoding: str) -> RawItems:
-    from lab.data.labelled.folders import lines_of
-
-    lines = lines_of(path, encoding)
-    raw = RawItems("text", [f"{path.name}:{number}" for number, _, _ in lines], [""] * len(lines), str(path), "texts")
-    raw.texts = [text for _, text, _ in lines]
-    raw.problems = {at: problem for at, (_, _, problem) in enumerate(lines) if problem}
-    return raw
+    return items_of_frame(table, rows, None, str(path), path.parent, chosen, "optional")

@@ -10,7 +10,7 @@ from lab.data.sources import TABLES, table_kind
 from lab.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.config import LabelledConfig, Labels
     from lab.data.labelled.items import RawItems
 
 _READ = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".avif")
@@ -30,8 +30,12 @@ def part_of(name: str) -> str | None:
     return _PART_OF.get(name.strip().lower())
 
 
-def read_source(config: LabelledConfig) -> RawItems:
-    """The raw items of a source. Raises `UserError` for one that is not there or of no known layout."""
+def read_source(config: LabelledConfig, labels: Labels = "required") -> RawItems:
+    """The raw items of a source. Raises `UserError` for one that is not there or of no known layout.
+
+    Where `labels` are `optional`, also a folder of pictures in no class folders, a table without a label column, idx
+    files without those of labels, and a text file of one text a line.
+    """
     from lab.data.labelled import arrays, folders, tables
 
     name = config.source
@@ -44,38 +48,40 @@ def read_source(config: LabelledConfig) -> RawItems:
     if name.startswith("hf:"):
         from lab.data.labelled.hub import read_hub
 
-        return read_hub(config)
+        return read_hub(config, labels)
     path = Path(name).expanduser()
     if path.is_dir():
-        return _read_folder(path, config)
+        return _read_folder(path, config, labels)
     if not path.exists():
         raise UserError(f"data.source: {_missing(name, path)}")
     if table_kind(path):
-        return tables.read_table([(path, None)], path.parent, config)
+        return tables.read_table([(path, None)], path.parent, config, labels)
     if path.suffix.lower() in IMAGES:
-        raise UserError(f"data.source: {name}: one picture; name the folder that holds a folder for each class")
+        raise UserError(f"data.source: {name}: one picture; name a folder of them")
     lines = tables.read_labelled_lines(path, config)
     if lines is not None:
         return lines
+    if labels == "optional":
+        return tables.read_unlabelled_lines(path, config.encoding)
     known = ", ".join([*TABLES, "text of lines `label TAB text`"])
     raise UserError(
         f"data.source: {name}: a file of no known kind; expected {known} or a folder (in it: {folders.LAYOUTS})"
     )
 
 
-def _read_folder(path: Path, config: LabelledConfig) -> RawItems:
+def _read_folder(path: Path, config: LabelledConfig, labels: Labels) -> RawItems:
     from lab.data.labelled import arrays, folders, tables
 
     found = visible_files(path)
     if any(arrays.is_idx(file) for file in found):
-        return arrays.read_idx(path, found)
+        return arrays.read_idx(path, found, labels)
     listed = [file for file in found if table_kind(file)]
     pictures = [file for file in found if file.suffix.lower() in IMAGES]
     if pictures and config.kind != "text" and not _table_of_pictures(path, listed):
-        return folders.read_image_folder(path, pictures, found)
+        return folders.read_image_folder(path, pictures, found, labels)
     texts = [file for file in found if not table_kind(file) and file not in pictures]
     if listed:
-        return tables.read_table(_tables_of(path, listed), path, config)
+        return tables.read_table(_tables_of(path, listed), path, config, labels)
     if len(texts) == 1 and (lines := tables.read_labelled_lines(texts[0], config)) is not None:
         return lines
     return folders.read_text_folder(path, texts, config)

@@ -17,7 +17,7 @@ from lab.data.labelled.items import PARTS
 from lab.errors import UserError
 
 if TYPE_CHECKING:
-    from lab.data.labelled.config import LabelledConfig, SplitConfig
+    from lab.data.labelled.config import LabelledConfig, Labels, SplitConfig
     from lab.data.labelled.items import Items
 
 
@@ -45,25 +45,71 @@ class Split:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
-def split_items(items: Items, config: LabelledConfig, seed: int) -> Split:
+def split_items(items: Items, config: LabelledConfig, seed: int, labels: Labels = "required") -> Split:
     """Part the items as `config.split` says; the run's `seed` draws a limited training set and nothing else.
 
-    Raises `UserError` for sizes that do not fit, a column that is missing, a class that training would not see, and,
-    listing them, near-duplicates and groups on two sides (see `check_split`).
+    Where `labels` are `optional`, items of one class or of none are parted too. Where only some have a label, those are
+    parted as for a classifier, so that both judge the same items, and the others train.
+    Raises `UserError` for sizes that do not fit, a column that is missing, a class that training would not see (where
+    labels are required), and, listing them, near-duplicates and groups on two sides (see `check_split`).
     """
     from lab.data.labelled.leaks import check_split
 
-    labelled = np.flatnonzero(items.labels >= 0)
-    if not len(labelled):
+    parted = np.flatnonzero(items.labels >= 0)
+    if labels == "optional" and len(items.classes) < 2:
+        parted = np.arange(len(items), dtype=np.int64)
+    if not len(parted):
         raise UserError(f"{items.description}: no labels to split by")
-    part, how = _assign(items, labelled, config.split)
-    train, validation, test = (labelled[part == at] for at in range(len(PARTS)))
-    split = Split(train, validation, test, np.flatnonzero(items.labels < 0), how)
+    part, how = _assign(items, parted, config.split)
+    train, validation, test = (parted[part == at] for at in range(len(PARTS)))
+    rest = np.setdiff1d(np.arange(len(items), dtype=np.int64), parted)
+    split = Split(train, validation, test, rest, how)
+    if labels == "optional":
+        split = _train_on_unlabelled(items, split)
     split = check_split(items, split, config)
     split = _limited(items, split, config, seed)
-    _check_classes(items, split)
+    if labels == "required":
+        _check_classes(items, split)
     split = _leaky(items, split, config.split)
     return replace(split, notes=_notes(items, split))
+
+
+def withhold(items: Items, split: Split, name: str, key: str = "anomaly") -> Split:
+    """The split without the items of class `name` in training and validation; the test part keeps them.
+
+    Raises `UserError`, of the config key `key`, for a class that there is not (with the nearest), that no test item is
+    of, or that alone is trained on.
+    """
+    from lab.errors import nearest
+
+    if name not in items.classes:
+        near = nearest(name, items.classes, n=1)
+        there = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(items.classes[:10]) or 'none'}"
+        raise UserError(f"{key}: no class {name!r} in {items.description}; {there}")
+    number = items.classes.index(name)
+    train, validation = (index[items.labels[index] != number] for index in (split.train, split.validation))
+    found = int((items.labels[split.test] == number).sum())
+    if not found or found == len(split.test):
+        raise UserError(
+            f"{key}: {'no' if not found else 'every'} test item is of class {name!r}; the test part needs both "
+            "what is to be found and what is not"
+        )
+    if not len(train):
+        raise UserError(f"{key}: all training items are of class {name!r}; name a class that leaves some to train on")
+    how = f"{split.how}; class {name!r} kept out of training and validation"
+    return replace(split, train=train, validation=validation, how=how)
+
+
+def _train_on_unlabelled(items: Items, split: Split) -> Split:
+    """The split with what has no label in training, unless it is given as validation or test items."""
+    free = split.unlabelled
+    if items.predefined is not None:
+        free = free[~np.isin(items.predefined[free].astype(str), PARTS[1:])]
+    if not len(free):
+        return split
+    how = f"{split.how}; {len(free):,} items without a label train too"
+    rest = np.setdiff1d(split.unlabelled, free)
+    return replace(split, train=np.union1d(split.train, free), unlabelled=rest, how=how)
 
 
 def _assign(items: Items, labelled: np.ndarray, config: SplitConfig) -> tuple[np.ndarray, str]:
@@ -164,6 +210,7 @@ class _Draw:
     def __init__(self, items: Items, config: SplitConfig) -> None:
         self.items, self.config = items, config
         by = [config.by] if isinstance(config.by, str) else config.by or []
+        by = [name for name in by if name != "label" or len(items.classes) > 1]
         self.strata = [items.column(name, "data.split.by") for name in by]
         group = group_column(items, config)
         self.group = items.column(group, "data.split.group") if group else None
@@ -208,9 +255,15 @@ def _limited(items: Items, split: Split, config: LabelledConfig, seed: int) -> S
     """The training part cut to `train_size` or `per_class`; smaller sets lie within larger ones of the same seed."""
     if not (config.train_size or config.per_class):
         return split
-    order = seeded_order([items.ids[i] for i in split.train], "train size", seed)
-    kept = limit(items.labels[split.train], items.classes, order, config.train_size, config.per_class)
-    return replace(split, train=split.train[kept])
+    train = split.train if config.train_size else split.train[items.labels[split.train] >= 0]
+    if not len(train):
+        raise UserError("data.per_class: no training item has a label; data.train_size limits those without")
+    # Items without a label count as a class of their own.
+    labels = np.where(items.labels[train] < 0, len(items.classes), items.labels[train])
+    classes = [*items.classes, "no label"] if (items.labels[train] < 0).any() else items.classes
+    order = seeded_order([items.ids[i] for i in train], "train size", seed)
+    kept = limit(labels, classes, order, config.train_size, config.per_class)
+    return replace(split, train=train[kept])
 
 
 def _leaky(items: Items, split: Split, config: SplitConfig) -> Split:
@@ -223,22 +276,28 @@ def _leaky(items: Items, split: Split, config: SplitConfig) -> Split:
 
 
 def _check_classes(items: Items, split: Split) -> None:
-    trained = np.bincount(items.labels[split.train], minlength=len(items.classes))
-    missing = [items.classes[c] for c in np.flatnonzero(trained == 0)]
+    missing = _missing(items, split.train)
     if missing:
-        named = ", ".join(map(repr, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
         few = "class" if len(missing) == 1 else "classes"
-        raise UserError(f"data.split: no training item of {few} {named}; train on more, or leave the {few} out")
+        raise UserError(
+            f"data.split: no training item of {few} {_named(missing)}; train on more, or leave the {few} out"
+        )
 
 
 def _notes(items: Items, split: Split) -> list[str]:
     notes = list(split.notes)
-    for name, index in (("validation", split.validation), ("test", split.test)):
-        if not len(index):
-            continue
-        counts = np.bincount(items.labels[index], minlength=len(items.classes))
-        missing = [items.classes[c] for c in np.flatnonzero(counts == 0)]
+    for name, index in split.parts().items():
+        missing = _missing(items, index) if len(index) else []
         if missing:
-            named = ", ".join(map(repr, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
-            notes.append(f"no {name} item of {named}")
+            notes.append(f"no {name.replace('train', 'training')} item of {_named(missing)}")
     return notes
+
+
+def _missing(items: Items, index: np.ndarray) -> list[str]:
+    """The classes that none of the items at `index` is of."""
+    present = set(items.labels[index].tolist())
+    return [name for number, name in enumerate(items.classes) if number not in present]
+
+
+def _named(classes: list[str]) -> str:
+    return ", ".join(map(repr, classes[:10])) + (f" and {len(classes) - 10} more" if len(classes) > 10 else "")

@@ -15,7 +15,7 @@ from lab.errors import UserError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.config import LabelledConfig, Labels
 
 LABELS = ("label", "labels", "class", "category", "target", "intent")
 TEXTS = ("text", "sentence", "content", "document")
@@ -26,7 +26,9 @@ _PARTS = ("split",)
 _ESCAPED = "\U0010fffd"
 
 
-def read_table(files: Sequence[tuple[Path, str | None]], folder: Path, config: LabelledConfig) -> RawItems:
+def read_table(
+    files: Sequence[tuple[Path, str | None]], folder: Path, config: LabelledConfig, labels: Labels = "required"
+) -> RawItems:
     """The rows of tables as raw items; each file comes with the part of the split that it is (None: all of it).
 
     Ids are the id column's values, for pictures their paths, else `file:row` from 0. Paths are relative to the
@@ -43,7 +45,7 @@ def read_table(files: Sequence[tuple[Path, str | None]], folder: Path, config: L
     rows = [f"{file.name}:{row}" for (file, _), table in zip(files, tables, strict=True) for row in range(len(table))]
     parts = [part for (_, part), table in zip(files, tables, strict=True) for _ in range(len(table))]
     table = pd.concat(tables, ignore_index=True)
-    return items_of_frame(table, rows, parts if len(files) > 1 else None, where, folder, config)
+    return items_of_frame(table, rows, parts if len(files) > 1 else None, where, folder, config, labels)
 
 
 def items_of_frame(
@@ -53,13 +55,12 @@ def items_of_frame(
     where: str,
     folder: Path | None,
     config: LabelledConfig,
-    *,
-    need_label: bool = True,
+    labels: Labels = "required",
 ) -> RawItems:
     """Raw items of a table; `rows` names each row, `folder` is where relative paths start."""
     columns = [str(column) for column in table.columns]
     table.columns = columns
-    label = choose(columns, config.label, LABELS, where, "label") if need_label or config.label in columns else None
+    label = choose(columns, config.label, LABELS, where, "label", needed=labels == "required")
     others = [column for column in columns if column != label]
     kind, content = _content(table, others, where, config)
     key = choose(others, config.id, IDS, where, "id", needed=config.id is not None)
@@ -286,4 +287,15 @@ def read_labelled_lines(file: Path, config: LabelledConfig) -> RawItems | None:
     raw.texts = [text.strip() for _, _, text in parted]
     raw.problems = {at: "empty text" for at, text in enumerate(raw.texts) if not text}
     raw.problems |= {at: problem for at, (_, _, problem) in enumerate(lines) if problem}
+    return raw
+
+
+def read_unlabelled_lines(file: Path, encoding: str) -> RawItems:
+    """The lines of a text file, a text each. Ids are `file:line` from 1."""
+    from lab.data.labelled.folders import lines_of
+
+    lines = lines_of(file, encoding)
+    raw = RawItems("text", [f"{file.name}:{number}" for number, _, _ in lines], [""] * len(lines), str(file), "texts")
+    raw.texts = [text for _, text, _ in lines]
+    raw.problems = {at: problem for at, (_, _, problem) in enumerate(lines) if problem}
     return raw
