@@ -53,10 +53,10 @@ MAPPED_ITEMS = 1000
 
 def plan(config: FinetuneConfig) -> DataFacts:
     """Find the data, its labels and splits, and the backbone's blocks, before anything is trained."""
+    from lab.backbones import find_backbone
     from lab.classify import describe_task
-    from lab.data.backbones import locate_backbone
 
-    location = locate_backbone(config.backbone.name)
+    location = find_backbone(config.backbone.name)
     facts = describe_task(config.data, location.kind, config.seed)
     if location.kind == "text" and config.train.augment != "none":
         raise UserError(f"train.augment: {config.train.augment}: changes images, and {config.data.source} holds texts")
@@ -66,13 +66,13 @@ def plan(config: FinetuneConfig) -> DataFacts:
 
 def block_names(config: FinetuneConfig) -> tuple[str, ...]:
     """The names of the backbone's blocks, in order, without its weights; noted, as to ask its library takes seconds."""
+    from lab.backbones import find_backbone
     from lab.cache import cached_folder
-    from lab.data.backbones import locate_backbone
     from lab.data.fingerprint import digest
 
     wanted = config.backbone
-    location = locate_backbone(wanted.name)
-    library = f"{location.library} {version(location.library)}"
+    location = find_backbone(wanted.name)
+    library = "run" if location.library == "run" else f"{location.library} {version(location.library)}"
     key = digest(location.fingerprint, library, str(wanted.image_size), json.dumps(wanted.blocks), __version__)
 
     def ask(folder: Path) -> None:
@@ -103,6 +103,7 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
     task = load_task(config.data, config.seed)
     record_task(run, task)
     backbone = open_backbone(config.backbone, run.stream_seed("backbone"))
+    weights = backbone.fingerprint()
     cache = open_cache(backbone, task.items, config.train, run.stream_seed("augmentation"))
     plan = strategy_of(config)
     run.log(f"{backbone.name} {plan.spoken}")
@@ -142,6 +143,7 @@ def run(config: FinetuneConfig, run: RunWriter) -> None:
         run.save_tensors("classifier", trained_tensors(classifier, plan))
     run.save_json("finetune", {
         **about(config, task, plan),
+        "weights": weights,
         "blocks": table_of_blocks(classifier, plan, changed),
         "seconds": seconds_of(fitted.seconds, evaluate_seconds, cache.report()),
         "cache": what_was_kept(cache, plan),
@@ -283,10 +285,14 @@ def prepare(configs: Sequence[FinetuneConfig], say: Callable[[str], None]) -> No
 
 def spoken(key: str, value: Any, config: FinetuneConfig) -> str | None:
     """A swept value as people say it; any key of the strategy tells all of it."""
+    from lab.backbones import find_backbone
+
     section, _, name = key.partition(".")
     if section == "strategy":
         strategy = config.strategy.model_copy(update={name: value})
         return strategy_of(config.model_copy(update={"strategy": strategy})).spoken
+    if key == "backbone.name" and value.startswith("run:"):
+        return f"after {find_backbone(config.backbone.name).network['spoken']}"
     if key == "backbone.pretrained":
         return "" if value else "from random weights"
     if key == "data.split.group":
@@ -300,10 +306,10 @@ def spoken(key: str, value: Any, config: FinetuneConfig) -> str | None:
 
 def controls(config: FinetuneConfig) -> list[tuple[str, dict[str, Any]]]:
     """What every study shows beside its rows: no learning at all, no network, and the network without pretraining."""
-    from lab.data.backbones import locate_backbone
+    from lab.backbones import RUN, find_backbone
 
     try:
-        kind = locate_backbone(config.backbone.name).kind
+        kind = "image" if config.backbone.name.startswith(RUN) else find_backbone(config.backbone.name).kind
     except UserError:  # which the plan stage will say
         return []
     same = {"seed": config.seed, "data": config.data.model_dump(mode="json")}
@@ -340,7 +346,7 @@ def estimate(config: FinetuneConfig) -> Estimate:
     from lab.training.timing import time_strategy
 
     task, plan = load_task(config.data, config.seed), strategy_of(config)
-    backbone = open_backbone(config.backbone)
+    backbone = open_backbone(config.backbone.model_copy(update={"pretrained": False}))  # it takes the same time
     batch = np.resize(task.split.train, min(config.train.batch_size, 16))
     inputs = open_cache(backbone, task.items, config.train, enabled=False).activations(0).batch(batch)
     classifier = new_classifier(backbone, plan, len(task.items.classes))

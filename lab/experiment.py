@@ -75,6 +75,9 @@ class Recipe:
     `run(config, run)`: trains, embeds and evaluates, and leaves all of it in `run`, a `RunWriter`.
     `estimate(config)`: a short probe, for `--dry-run`; None where a recipe cannot say.
     `load_encoder(run)`, `load_classifier(run)`: for the verbs that need a model.
+    `backbone(config)`: how the network that its runs train is built, where it can be the backbone of another run (see
+    `lab.backbones`): plain data, `architecture`, `objective` and `spoken`, in the plan stage. A finished run keeps the
+    same as JSON under the recipe's name, and the weights as tensors under it. Raises `UserError` where it keeps none.
     `deterministic`: the seed changes nothing, so one run says all and needs no others to be compared with.
     `spoken(key, value, config)`: a swept key's value as people say it ("trains the last 3 of 9 blocks"), for the labels
     of rows; None where `key=value` says it as well, "" where it need not be said. What two keys of a row have in common
@@ -96,6 +99,7 @@ class Recipe:
     estimate: Callable[[Any], Estimate] | None = None
     load_encoder: Callable[[Run], Encoder] | None = None
     load_classifier: Callable[[Run], Predictor] | None = None
+    backbone: Callable[[Any], Mapping[str, Any]] | None = None
     deterministic: bool = False
     spoken: Callable[[str, Any, Any], str | None] | None = None
     controls: Callable[[Any], Sequence[tuple[str, Mapping[str, Any]]]] | None = None

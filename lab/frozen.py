@@ -27,11 +27,11 @@ def open_backbone(config: BackboneConfig, seed: int = 0) -> Backbone:
 
     Raises `UserError` where it cannot be found, loaded or split into blocks.
     """
-    from lab.data.backbones import locate_backbone
+    from lab.backbones import find_backbone
     from lab.models.backbone import load_backbone
 
     return load_backbone(
-        locate_backbone(config.name),
+        find_backbone(config.name),
         pretrained=config.pretrained,
         image_size=config.image_size,
         max_length=config.max_length,

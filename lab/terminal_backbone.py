@@ -6,8 +6,8 @@ from pathlib import Path
 
 
 def is_backbone(target: str) -> bool:
-    """Whether a name given to `lab show` means a network: by its library, or a folder that holds one."""
-    return target.startswith(("timm:", "torchvision:")) or (Path(target).expanduser() / "config.json").is_file()
+    """Whether a name given to `lab show` means a network: by its library or run, or a folder that holds one."""
+    return target.startswith(("timm:", "torchvision:", "run:")) or (Path(target).expanduser() / "config.json").is_file()
 
 
 def blocks_table(name: str, blocks: list[str] | None = None) -> str:
@@ -15,12 +15,12 @@ def blocks_table(name: str, blocks: list[str] | None = None) -> str:
 
     Raises `UserError` where the backbone is not found, and where no blocks are found in it.
     """
-    from lab.data.backbones import locate_backbone
+    from lab.backbones import find_backbone
     from lab.models.backbone import load_backbone
     from lab.models.block_facts import describe_blocks
     from lab.terminal import columns
 
-    backbone = load_backbone(locate_backbone(name), pretrained=False, blocks=blocks)  # shapes do not depend on weights
+    backbone = load_backbone(find_backbone(name), pretrained=False, blocks=blocks)  # shapes do not depend on weights
     rows = []
     for number, facts in enumerate(describe_blocks(backbone), 1):
         shape = " × ".join(f"{size:,}" for size in facts.output_shape)

@@ -35,6 +35,11 @@ class TrainedNetwork:
         self.classes: list[str] = told["classes"]
         # Frozen random weights are drawn again as they were.
         self.backbone = open_backbone(config.backbone, stream_seed(run.seed, "backbone"))
+        if told.get("weights") not in (None, self.backbone.fingerprint()):
+            raise UserError(
+                f"backbone {config.backbone.name!r} has other weights now than those that run {run.id} was trained on; "
+                "do that run again with --rerun"
+            )
         seed = stream_seed(run.seed, "initialisation")
         self.classifier = new_classifier(self.backbone, plan, len(self.classes), config.train.dropout, seed)
         load_trained(self.classifier, plan, run.tensors("classifier"))

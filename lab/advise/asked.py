@@ -96,7 +96,8 @@ def look(request: Request) -> Asked:
         )
     backbone = settings.setdefault("backbone", {})
     backbone.setdefault("name", BACKBONES[items.kind])
-    if items.kind == "image" and "image_size" not in backbone and (size := _pixels(items)):
+    own_size = "image_size" in backbone or str(backbone["name"]).startswith("run:")  # as it was trained
+    if items.kind == "image" and not own_size and (size := _pixels(items)):
         backbone["image_size"] = size
     folds, why = _split(settings["data"].get("split", {}), items, labelled)
     return Asked(settings, items, folds, why, controls)

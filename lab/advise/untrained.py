@@ -156,11 +156,11 @@ def _pretrained_classifier(cache: PrefixCache) -> tuple[np.ndarray, np.ndarray]:
     """Weight (classes, d) and bias (classes,) that the backbone's own features were classified with in pretraining."""
     import numpy as np
 
-    from lab.data.backbones import locate_backbone
+    from lab.backbones import find_backbone
     from lab.models.weight_files import read_tensors
 
     name, width = cache.backbone.name, cache.backbone.feature_dim
-    file = locate_backbone(name).weights
+    file = find_backbone(name).weights
     tensors = list(read_tensors(file, name).values()) if file else []
     fitting = [
         (weight, bias)

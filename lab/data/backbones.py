@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lab.errors import UserError, nearest
 
-Library = Literal["transformers", "timm", "torchvision"]
+Library = Literal["transformers", "timm", "torchvision", "run"]
 _PACKAGED_ARCHITECTURES = {"efficientnet-lite0": "tf_efficientnet_lite0"}
 _WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".bin")
 
@@ -19,7 +20,8 @@ _WEIGHT_FILES = (".safetensors", ".pth", ".pt", ".bin")
 class BackboneLocation:
     """`source`: a folder, a hub id, or an architecture of its library; `weights`: a file for that architecture.
 
-    `fingerprint` is of the files where they are local, else of the name and the library's version.
+    `fingerprint` is of the files where they are local, else of the name and the library's version. `network`: of
+    library `run` (an encoder trained here, see `lab.backbones`) how it is built, as plain data.
     """
 
     name: str
@@ -28,6 +30,7 @@ class BackboneLocation:
     local: bool
     library: Library = "transformers"
     weights: str | None = None
+    network: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def kind(self) -> Literal["image", "text"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -22,7 +22,10 @@ from lab.models.dropout import use_quick_dropout
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
-    """How a picture becomes the network's input: `size` pixels a side, RGB, each channel minus `mean` over `std`."""
+    """How a picture becomes the network's input: `size` pixels a side, each channel minus `mean` over `std`.
+
+    As many channels as `mean` has: RGB, or one, grey.
+    """
 
     size: int
     mean: tuple[float, ...]
@@ -32,7 +35,12 @@ class ImagePreprocessing:
     @property
     def key(self) -> str:
         """Short string that is the same where stored uint8 pixels are the same (mean and std are applied later)."""
-        return f"{self.size}px-{self.interpolation}"
+        return f"{self.size}px-{self.interpolation}{'-grey' if self.channels == 1 else ''}"
+
+    @property
+    def channels(self) -> int:
+        """3: RGB; 1: grey."""
+        return len(self.mean)
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Location(Protocol):
 
     @property
     def library(self) -> str:
-        """`timm`, `torchvision` or `transformers`."""
+        """`timm`, `torchvision`, `transformers` or `run`."""
 
     @property
     def source(self) -> str:
@@ -73,6 +81,10 @@ class Location(Protocol):
     @property
     def weights(self) -> str | None:
         """A file of weights for the architecture, None where the library brings its own."""
+
+    @property
+    def network(self) -> Mapping[str, Any]:
+        """Of library `run`, an autoencoder's encoder: its `architecture` and `objective` as plain data."""
 
 
 class Block(nn.Module):
@@ -92,7 +104,7 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """A pretrained network as named blocks, every parameter in exactly one of them.
 
-    `blocks[0]` takes what is stored: uint8 images `(n, 3, H, W)`, normalised here, or token ids `(n, T)`.
+    `blocks[0]` takes what is stored: uint8 images `(n, C, H, W)`, normalised here, or token ids `(n, T)`.
     """
 
     mean: Tensor
@@ -114,7 +126,7 @@ class Backbone(nn.Module):
         self.block_names, self.blocks = tuple(block_names), nn.ModuleList(blocks)
         self.preprocessing, self.feature_dim, self.channels_first = preprocessing, feature_dim, channels_first
         if isinstance(preprocessing, ImagePreprocessing):
-            shape = (1, len(preprocessing.mean), 1, 1)
+            shape = (1, preprocessing.channels, 1, 1)
             self.register_buffer("mean", 255 * torch.tensor(preprocessing.mean).view(shape), persistent=False)
             self.register_buffer("std", 255 * torch.tensor(preprocessing.std).view(shape), persistent=False)
 
@@ -134,7 +146,7 @@ class Backbone(nn.Module):
         return x
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Stored images `(n, 3, H, W)`, 0 to 255, as channels-last floats, minus mean over standard deviation."""
+        """Stored images `(n, C, H, W)`, 0 to 255, as channels-last floats, minus mean over standard deviation."""
         floats = images.contiguous(memory_format=torch.channels_last).to(torch.float32, copy=True)
         return floats.sub_(self.mean).div_(self.std).to(next(self.parameters()).dtype)
 
@@ -204,6 +216,10 @@ def load_backbone(
             from lab.models.backbone_transformers import transformers_backbone
 
             backbone = transformers_backbone(location, pretrained, image_size, max_length, blocks)
+        elif location.library == "run":
+            from lab.models.backbone_encoder import encoder_backbone
+
+            backbone = encoder_backbone(location, pretrained, image_size, blocks, seed)
         else:
             from lab.models.backbone_images import image_backbone
 

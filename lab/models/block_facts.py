@@ -24,14 +24,14 @@ class BlockFacts:
 
 
 def example_input(backbone: Backbone, count: int = 1, seed: int = 0) -> Tensor:
-    """Random items as they are stored: `(count, 3, size, size) uint8`, or token ids `(count, up to 32) int64`."""
+    """Random items as they are stored: `(count, C, size, size) uint8`, or token ids `(count, up to 32) int64`."""
     generator = torch.Generator().manual_seed(seed)
     if isinstance(backbone.preprocessing, TextPreprocessing):
         length = min(32, backbone.preprocessing.max_length)
         size = min(1000, len(backbone.preprocessing.tokenizer))
         return torch.randint(0, size, (count, length), generator=generator)
-    size = backbone.preprocessing.size
-    return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
+    size, channels = backbone.preprocessing.size, backbone.preprocessing.channels
+    return torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=generator)
 
 
 def describe_blocks(backbone: Backbone, timed: bool = True, repeats: int = 5) -> list[BlockFacts]:
@@ -68,6 +68,10 @@ def block_names_of(
         from lab.models.backbone_transformers import transformers_block_names
 
         return transformers_block_names(location, blocks)
+    if location.library == "run":
+        from lab.models.backbone_encoder import encoder_block_names
+
+        return encoder_block_names(location, image_size, blocks)
     from lab.models.backbone_images import image_block_names
 
     return image_block_names(location, image_size, blocks)

@@ -71,7 +71,10 @@ def source_hash(recipe: Recipe) -> str:
 def _lab_source() -> list[str]:
     package = Path(__file__).parents[1]
     files = sorted(path for part in ARITHMETIC for path in (package / part).rglob("*.py"))
-    alone = (package / name for name in ("classify.py", "frozen.py", "evaluate.py", "spaces.py", "runs/seeds.py"))
+    alone = (
+        package / name
+        for name in ("backbones.py", "classify.py", "frozen.py", "evaluate.py", "spaces.py", "runs/seeds.py")
+    )
     return [_source(path) for path in [*files, *alone] if path.is_file()]
 
 

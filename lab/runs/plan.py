@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.config import load_recipe
-from lab.errors import LabError
+from lab.errors import LabError, UserError
 from lab.experiment import DataFacts, Recipe
 from lab.runs import home
+from lab.runs.built_on import HERE, PlannedRun, cell_meant, named_for_good, note_planned, runs_named
 from lab.runs.catalogue import all_runs
 from lab.runs.identity import canonical_json, config_hash, run_id
 from lab.runs.labels import describe_values, row_labels
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be made: what to do, and where it will lie. `label` says which in words, its seed or fold included."""
+    """One run to be made: what to do, and where it will lie. `label` says which in words, its seed or fold included.
+
+    `after`: ids of runs of the same study that it is made from.
+    """
 
     id: str
     cell: Cell
     recipe: Recipe
     facts: DataFacts
     label: str
+    after: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -67,16 +72,19 @@ class Planner:
         self._recipes: dict[str, Recipe] = {}
         self._facts: dict[str, DataFacts] = {}
         self._several = False
+        self._built_on: set[str] = set()
 
     def rows(self, plan: StudyPlan) -> list[PlannedRow]:
         """Plan all cells of a study, the candidates of every `choose:` included.
 
         Raises:
-            UserError: a recipe finds something wrong with the files, columns or labels of a cell.
+            UserError: a recipe finds something wrong with the files, columns or labels of a cell, or a run that a cell
+                is to be made from is not there.
         """
-        labels = row_labels(plan.cells)
+        cells = self._with_runs(plan.cells)
+        labels = row_labels(cells)
         rows: dict[str, PlannedRow] = {}
-        for cell, label in zip(plan.cells, labels, strict=True):
+        for cell, label in zip(cells, labels, strict=True):
             record = _record(cell, label)
             row = rows.setdefault(record.key, PlannedRow(label, [], []))
             row.cells.append(cell)
@@ -94,7 +102,30 @@ class Planner:
         recipe = self._recipe(cell.experiment)
         facts = self._facts_of(recipe, cell, label)
         id_ = run_id(recipe, cell.config, facts.fingerprint, facts.inputs)
-        return Job(id_, cell, recipe, facts, f"{words}, {described(cell.replicate or {'seed': cell.config.seed})}")
+        words = f"{words}, {described(cell.replicate or {'seed': cell.config.seed})}"
+        after = tuple(name for _, name in runs_named(cell.values) if name in self._built_on)
+        return Job(id_, cell, recipe, facts, words, after)
+
+    def _with_runs(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells with every `run:REF` in their values as `run:` and a whole id; runs of this study are noted."""
+        found: list[Cell] = []
+        for cell in cells:
+            changes = {}
+            for key, ref in runs_named(cell.values):
+                try:
+                    changes[key] = self._named_for_good(cell, ref, found)
+                except UserError as error:
+                    raise UserError(f"{key}: {error}") from error
+            found.append(cell.with_values(changes) if changes else cell)
+        return found
+
+    def _named_for_good(self, cell: Cell, ref: str, before: Sequence[Cell]) -> str:
+        if ref.partition(":")[0] != HERE:
+            return named_for_good(ref)
+        job = self.job(cell_meant(cell, ref, before), ref)
+        self._built_on.add(job.id)
+        note_planned(PlannedRun(job.id, job.recipe.name, job.cell.config))
+        return named_for_good(job.id)
 
     def _plan_row(self, row: PlannedRow) -> None:
         first = row.cells[0]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lab.errors import UserError, nearest
 from lab.runs.catalogue import all_runs, all_studies
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lab.runs.study import CellRecord, StudyRecord
 
 _SHOWN = 8
+Cell = TypeVar("Cell")
 
 
 def load_run(ref: str | Path) -> Run:
@@ -86,11 +88,8 @@ def _in_study(text: str) -> Run:
     name, _, rest = text.partition(":")
     study = load_study(name)
     cells = study.cells
-    for condition in re.split(r",(?=\s*[\w.-]+\s*=)", rest) if rest.strip() else []:
-        key, equals, value = (part.strip() for part in condition.partition("="))
-        if not equals:
-            raise UserError(f"{text!r}: expected {name}:key=value,…, not {condition!r}")
-        cells = _having(study, cells, key, value)
+    for key, value in conditions(text, rest, name):
+        cells = having(f"study {study.name}", cells, _own_values, partial(_config_of, study), key, value)
     found = {cell.run_id or "": cell for cell in cells}
     if len(found) > 1:
         listed = _listed([f"{cell.run_id or 'not started'} ({_values_of(cell)})" for cell in cells])
@@ -104,24 +103,49 @@ def _in_study(text: str) -> Run:
     return Run(path)
 
 
-def _having(study: StudyRecord, cells: Sequence[CellRecord], key: str, value: str) -> list[CellRecord]:
-    """Those of the cells that have a value; the key is one of the study's own, else any of their configs."""
-    own = [{**cell.row, **cell.chosen, **cell.replicate, "seed": cell.seed} for cell in cells]
-    values = [{**known, "experiment": cell.experiment} for known, cell in zip(own, cells, strict=True)]
+def conditions(text: str, rest: str, name: str) -> list[tuple[str, str]]:
+    """The keys and values of `rest`, `key=value,…`; `text`: all that was typed. Raises `UserError` for another form."""
+    found = []
+    for condition in re.split(r",(?=\s*[\w.-]+\s*=)", rest) if rest.strip() else []:
+        key, equals, value = (part.strip() for part in condition.partition("="))
+        if not equals:
+            raise UserError(f"{text!r}: expected {name}:key=value,…, not {condition!r}")
+        found.append((key, value))
+    return found
+
+
+def having(
+    study: str,
+    cells: Sequence[Cell],
+    own: Callable[[Cell], Mapping[str, Any]],
+    config: Callable[[Cell], Mapping[str, Any]],
+    key: str,
+    value: str,
+) -> list[Cell]:
+    """Those of the cells that have a value; the key is one of the study's own, else any of their configs.
+
+    `own`: a cell's swept dotted keys and values; `config`: all of its config's. Raises `UserError` with the nearest
+    where no cell has the key, or the value.
+    """
+    values = [own(cell) for cell in cells]
     full = _full_key(key, values)
     if full is None:
-        configs = [_config_of(study, cell) for cell in cells]
+        configs = [config(cell) for cell in cells]
         full = _full_key(key, configs)
         if full is None:
-            alike = nearest(key, _all_keys(values + configs)) or _all_keys(values)
-            raise UserError(f"study {study.name} has no key {key!r}; nearest: {_listed(alike)}")
+            alike = nearest(key, _all_keys([*values, *configs])) or _all_keys(values)
+            raise UserError(f"{study} has no key {key!r}; nearest: {_listed(alike)}")
         values = configs
     found = [cell for cell, known in zip(cells, values, strict=True) if full in known and _same(known[full], value)]
     if not found:
         there = dict.fromkeys(str(known[full]) for known in values if full in known)
         alike = nearest(value, list(there)) or list(there)
-        raise UserError(f"study {study.name} has no run with {full}={value}; nearest: {_listed(alike)}")
+        raise UserError(f"{study} has no run with {full}={value}; nearest: {_listed(alike)}")
     return found
+
+
+def _own_values(cell: CellRecord) -> dict[str, Any]:
+    return {**cell.row, **cell.chosen, **cell.replicate, "seed": cell.seed, "experiment": cell.experiment}
 
 
 def _full_key(key: str, values: Sequence[Mapping[str, Any]]) -> str | None:

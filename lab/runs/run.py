@@ -178,13 +178,17 @@ class Run:
         """The arrays that the recipe kept under a name. Raises `UserError` where there are none."""
         from lab.runs.tensors import read_tensors
 
-        return read_tensors(self._kept(name, ".safetensors"))
+        return read_tensors(self.tensor_file(name))
+
+    def tensor_file(self, name: str) -> Path:
+        """The safetensors file behind `tensors(name)`. Raises `UserError` where there is none."""
+        return self._kept(name, ".safetensors")
 
     def tensor_metadata(self, name: str) -> dict[str, Any]:
         """What the recipe kept beside `tensors(name)`."""
         from lab.runs.tensors import read_tensor_metadata
 
-        return read_tensor_metadata(self._kept(name, ".safetensors"))
+        return read_tensor_metadata(self.tensor_file(name))
 
     def json(self, name: str) -> Any:
         """The plain data that the recipe kept under a name. Raises `UserError` where there is none."""

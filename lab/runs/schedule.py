@@ -20,7 +20,7 @@ class Schedule:
     """All runs of a study, with what has become of them.
 
     The states of the runs are kept in the rows' `CellRecord`s as they become known. Of a row that chooses, the other
-    seeds become ready once all of its tries have ended.
+    seeds become ready once all of its tries have ended; a run that is made from another once that is finished.
     """
 
     def __init__(self, rows: Sequence[PlannedRow], planner: Planner, *, rerun: bool = False) -> None:
@@ -33,6 +33,7 @@ class Schedule:
         self._rerun = rerun
         self._ready: deque[Job] = deque()
         self._elsewhere: deque[Job] = deque()
+        self._later: list[Job] = []
         self._running: set[str] = set()
         for row in self.rows:
             for job in [*(a_try.job for a_try in row.tries), *row.jobs]:
@@ -55,10 +56,17 @@ class Schedule:
         ended = {id_ for id_, outcome in self.outcomes.items() if outcome.status != "interrupted"}
         return [job for job in self.jobs.values() if job.id not in ended]
 
+    @property
+    def startable(self) -> list[Job]:
+        """Those of `open` that wait for no other run of the study."""
+        return [job for job in self.open if not self._waits(job)]
+
     def take(self) -> Job | None:
         """The next run to be done here; None where there is none now (see `waiting`)."""
         for _ in range(len(self._ready) + len(self._elsewhere)):
             job = (self._ready or self._elsewhere).popleft()
+            if self._comes_later(job):
+                continue
             if is_locked(job.path):
                 self._elsewhere.append(job)
             elif outcome := self._found(job):
@@ -81,7 +89,25 @@ class Schedule:
             self._elsewhere.append(job)
         else:
             self.outcomes[job.id] = outcome
+            self._ready.extend(self._later)
+            self._later.clear()
         self._advance_all()
+
+    def _comes_later(self, job: Job) -> bool:
+        """Whether a job is not to be done now: what it is made from is not finished, or failed, and it with it."""
+        if failed := [id_ for id_ in job.after if self._is(id_, "failed")]:
+            self.settle(job, Outcome("failed", f"run {failed[0]}, from which it is made, failed"))
+        elif self._waits(job):
+            self._later.append(job)
+        else:
+            return False
+        return True
+
+    def _waits(self, job: Job) -> bool:
+        return not all(self._is(id_, "finished") for id_ in job.after)
+
+    def _is(self, id_: str, status: str) -> bool:
+        return id_ in self.outcomes and self.outcomes[id_].status == status
 
     def _found(self, job: Job) -> Outcome | None:
         """What became of a run already; None where it is to be done.

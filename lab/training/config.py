@@ -18,8 +18,8 @@ class BackboneConfig(Section):
 
     name: str = Field(
         "efficientnet-lite0",
-        description="packaged name, folder, timm:NAME or torchvision:NAME (NAME@FILE: weights of your own), or a hub "
-        "id (owner/name)",
+        description="packaged name, folder, timm:NAME or torchvision:NAME (NAME@FILE: weights of your own), a hub id "
+        "(owner/name), or run:REF, the encoder of an autoencoder trained here (run:this:seed=0: by this study)",
     )
     pretrained: bool = Field(True, description="false: random weights, for training from scratch and as a control")
     image_size: Annotated[int, Field(ge=8, le=2048)] | None = Field(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ItemInputs:
     """The items as a backbone takes them.
 
-    `load(index)`: for images (m, 3, H, W) uint8; for texts m arrays of token ids, each as long as its text.
+    `load(index)`: for images (m, C, H, W) uint8; for texts m arrays of token ids, each as long as its text.
     `fingerprints` name the items' content and `preprocessing_key` what `load` does to it: together they are the key
     of the cache.
     """
@@ -39,13 +39,13 @@ def item_inputs(items: Items, preprocessing: Any) -> ItemInputs:
     the tokenizer adds none of its own.
     """
     if items.kind == "image":
-        images, size, interpolation = items.images, preprocessing.size, preprocessing.interpolation
+        images, size, channels = items.images, preprocessing.size, preprocessing.channels
         assert images is not None
         return ItemInputs(
             kind="image",
             fingerprints=items.fingerprints,
             preprocessing_key=preprocessing.key,
-            load=lambda index: images.decode(index, size, interpolation),
+            load=lambda index: images.decode(index, size, preprocessing.interpolation, channels),
         )
     texts, pad_id = items.texts, int(preprocessing.pad_id or 0)
     assert texts is not None
