@@ -140,7 +140,7 @@ def train(method: MethodConfig, task: Task, run: RunWriter) -> Classifier:
     """Fit one method on the training items, its penalty chosen on validation items."""
     import numpy as np
 
-    from lab.training.chosen_penalty import choose_penalty
+    from lab.evaluation.logistic import choose_penalty
 
     items, training, classes = task.items, task.split.train, len(task.items.classes)
     if method.name == "embedding":
@@ -156,7 +156,7 @@ def train(method: MethodConfig, task: Task, run: RunWriter) -> Classifier:
     options: dict[str, Any] = {"classes": classes, "penalties": method.penalties}
     chosen = choose_penalty(x, items.labels[training], held_x, items.labels[held], **options)
     run.log(f"penalty {chosen.penalty:g} chosen {chosen.how}; accuracy there {chosen.accuracy:.3f}")
-    linear = {"weight": chosen.weight, "bias": chosen.bias}
+    linear = {"weight": chosen.head.weight, "bias": chosen.head.bias}
     return Classifier(method.name, {**arrays, **linear}, {**facts, "penalty": chosen.penalty})
 
 

@@ -111,13 +111,12 @@ def _judged_items(task: Task) -> dict[str, np.ndarray]:
 
 
 def _scaled(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Vectors less the mean of some rows, divided by one number that makes their total variance 1: float64."""
+    """Vectors less the mean of some rows, divided by one number that makes their total variance 1: float32."""
     import numpy as np
 
-    centred = np.asarray(vectors, dtype=np.float64)
-    centred = centred - centred[rows].mean(axis=0)
+    centred = vectors - np.asarray(vectors[rows], dtype=np.float64).mean(axis=0)
     size = float(np.sqrt((centred[rows] ** 2).sum(axis=1).mean()))
-    return centred / (size or 1.0)
+    return (centred / (size or 1.0)).astype(np.float32)
 
 
 def _probe(
@@ -126,8 +125,8 @@ def _probe(
     """Which items of each judged part (the last only) both probes get right: (1, m) float64 of 0 and 1."""
     import numpy as np
 
+    from lab.evaluation.logistic import choose_penalty
     from lab.evaluation.probes import knn_probabilities
-    from lab.training.chosen_penalty import choose_penalty
 
     labels, classes = task.items.labels, len(task.items.classes)
     train = _labelled(task, task.split.train) if train is None else train
@@ -140,7 +139,7 @@ def _probe(
     for part in [last] if last_only else parts:
         queries, truth = scaled[task.rows(parts[part])], labels[parts[part]]
         votes = knn_probabilities(x, y, queries, classes, k=config.neighbors)
-        for kind, said in ((LINEAR, queries @ linear.weight.T + linear.bias), (NEIGHBORS, votes)):
+        for kind, said in ((LINEAR, linear.head.logits(queries)), (NEIGHBORS, votes)):
             correct[kind][part] = (said.argmax(axis=1) == truth).astype(np.float64)[None]
     return correct
 
@@ -159,7 +158,7 @@ def _record(run: RunWriter, task: Task, correct: dict[str, dict[str, np.ndarray]
             index = _judged_items(task)[part]
             about: dict[str, Any] = {"split": part, "n": len(index), "test_fingerprint": _fingerprint(task, index)}
             primary = kind == LINEAR and count is None
-            extra = {"low": low, "high": high, "primary": primary, "protocol": PROTOCOL[kind]}
+            extra: dict[str, Any] = {"low": low, "high": high, "primary": primary, "protocol": PROTOCOL[kind]}
             run.result(kind + at, "accuracy", estimate.value, **about, **extra)
             run.scores(kind + at, "accuracy", [task.items.ids[i] for i in index], matrix.mean(axis=0), split=part)
             told["linear" if kind == LINEAR else "neighbors"] = _told(estimate, matrix)  # the last part's stays

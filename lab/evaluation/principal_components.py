@@ -17,7 +17,7 @@ class PrincipalComponents:
 
     def project(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Coordinates (n, k) of points (n, p)."""
-        return (points - self.mean) @ self.components.T
+        return np.asarray((points - self.mean) @ self.components.T)
 
     def restore(self, coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
         """The points (n, p) that coordinates (n, k) stand for."""

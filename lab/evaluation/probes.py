@@ -1,6 +1,6 @@
 """Linear and nearest-neighbour classifiers on fixed features: exact, without a training loop.
 
-Linear probes: Alain and Bengio 2016 (arXiv:1610.01644). All take numpy arrays and compute in float64.
+Linear probes: Alain and Bengio 2016 (arXiv:1610.01644). Logistic regression: `lab.evaluation.logistic`.
 """
 
 from __future__ import annotations
@@ -28,55 +28,6 @@ class LinearHead:
         return _softmax(self.logits(features))
 
 
-def logistic_regression(
-    features: Any,
-    labels: np.ndarray,
-    classes: int,
-    *,
-    penalty: float = 1.0,
-    scale: bool = True,
-    tolerance: float = 1e-4,
-    iterations: int = 500,
-) -> LinearHead:
-    """Multinomial logistic regression by L-BFGS: minimises `Σ cross-entropy + penalty / 2 · |W|²` (penalty = 1/C).
-
-    `features` (n, d), dense or (with `scale=False`) scipy-sparse; `labels` (n,) in [0, classes). A class without an
-    item is possible. With `scale` the features are centred and divided by one number, their root mean variance, and
-    the head returned reads them as they are. (Each by its own deviation would let channels that hardly ever answer
-    outweigh the others: 200 digits through EfficientNet-Lite0, .75 instead of .82.) `tolerance`: largest gradient of
-    the mean loss at the end.
-    """
-    from scipy.optimize import minimize
-
-    x, mean, size = _scaled(features) if scale else (features, None, 1.0)
-    n, d = x.shape
-    basis = None
-    if isinstance(x, np.ndarray) and n < d:  # the solution lies in the span of the items
-        basis, triangle = np.linalg.qr(x.T)
-        x = triangle.T
-    columns = x.shape[1]
-    wanted = _one_hot(labels, classes)
-
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        theta = flat.reshape(classes, columns + 1)
-        scores = np.asarray(x @ theta[:, :-1].T) + theta[:, -1]
-        top = scores.max(1, keepdims=True)
-        shifted = np.exp(scores - top)
-        total = shifted.sum(1, keepdims=True)
-        error = shifted / total - wanted
-        value = float((np.log(total) + top).sum() - (scores * wanted).sum())
-        gradient = np.empty_like(theta)
-        gradient[:, :-1] = np.asarray(x.T @ error).T + penalty * theta[:, :-1]
-        gradient[:, -1] = error.sum(0)
-        return (value + penalty / 2 * float((theta[:, :-1] ** 2).sum())) / n, gradient.ravel() / n
-
-    options = {"maxiter": iterations, "gtol": tolerance, "ftol": 64 * np.finfo(float).eps}
-    found = minimize(loss, np.zeros(classes * (columns + 1)), jac=True, method="L-BFGS-B", options=options)
-    theta = found.x.reshape(classes, columns + 1)
-    weight = theta[:, :-1] if basis is None else theta[:, :-1] @ basis.T
-    return _unscaled(weight, theta[:, -1], mean, size, bool(found.success))
-
-
 def ridge(features: np.ndarray, labels: np.ndarray, classes: int, *, penalty: float = 1.0) -> LinearHead:
     """Ridge regression to one-hot labels in closed form: `|Y - XW|² + penalty · |W|²`.
 
@@ -86,8 +37,8 @@ def ridge(features: np.ndarray, labels: np.ndarray, classes: int, *, penalty: fl
     """
     from scipy.optimize import minimize_scalar
 
-    x, mean, size = _scaled(features)
-    wanted = _one_hot(labels, classes)
+    x, mean, size = scaled(features)
+    wanted = one_hot(labels, classes)
     centre = wanted.mean(0)
     left, singular, right = np.linalg.svd(x, full_matrices=False)
     shrunk = singular / (singular**2 + penalty)
@@ -104,7 +55,7 @@ def ridge(features: np.ndarray, labels: np.ndarray, classes: int, *, penalty: fl
         return float((total - (scores * wanted).sum(1, keepdims=True)).mean())
 
     sharper = np.exp(minimize_scalar(loss, bounds=(-3, 6), method="bounded").x)
-    return _unscaled(weight * sharper, centre * sharper, mean, size)
+    return unscaled(weight * sharper, centre * sharper, mean, size)
 
 
 def knn_probabilities(
@@ -117,10 +68,10 @@ def knn_probabilities(
     from lab.embeddings.neighbors import top_k
 
     nearest, _ = top_k(queries, features, k, "euclidean")
-    return _one_hot(labels[nearest], classes).mean(axis=1)
+    return one_hot(labels[nearest], classes).mean(axis=1)
 
 
-def _scaled(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def scaled(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Features of mean 0 and mean variance 1, with their means and what they were divided by."""
     x = np.asarray(features, dtype=np.float64)
     mean = x.mean(0)
@@ -129,14 +80,16 @@ def _scaled(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     return x / (size or 1.0), mean, size or 1.0
 
 
-def _unscaled(
+def unscaled(
     weight: np.ndarray, bias: np.ndarray, mean: np.ndarray | None, size: float, converged: bool = True
 ) -> LinearHead:
+    """The head that reads features as they were before `scaled`, of one for scaled ones; no `mean`: not centred."""
     weight = weight / size
     return LinearHead(weight, bias if mean is None else bias - weight @ mean, converged)
 
 
-def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Labels (…) as indicators of their class, (…, classes) float64."""
     return np.eye(classes)[np.asarray(labels, dtype=np.int64)]
 
 

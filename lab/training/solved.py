@@ -43,7 +43,8 @@ def solve_head(
     `solver`: `lbfgs` (logistic regression) or `closed_form` (ridge); by default the plan's. With fixed augmented
     views all of them are learned from.
     """
-    from lab.evaluation.probes import logistic_regression, ridge
+    from lab.evaluation.logistic import logistic_regression
+    from lab.evaluation.probes import ridge
 
     views = range(1, plan.views + 1) if plan.views else (0,)
     features = np.concatenate([end_features(classifier, plan, cache, selection.train, view).numpy() for view in views])

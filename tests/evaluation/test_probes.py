@@ -6,7 +6,8 @@ import scipy.sparse
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 
-from lab.evaluation.probes import knn_probabilities, logistic_regression, ridge
+from lab.evaluation.logistic import logistic_regression
+from lab.evaluation.probes import knn_probabilities, ridge
 
 
 class Scaler:

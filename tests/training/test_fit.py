@@ -12,7 +12,7 @@ from torch import nn
 from toy_training import EVERY_KIND, KINDS, same, spoken
 
 from lab.errors import UserError
-from lab.evaluation.probes import logistic_regression
+from lab.evaluation.logistic import logistic_regression
 from lab.training.batches import epoch_batches
 from lab.training.fit import Fitted, fit, predict
 from lab.training.recorder import QuietRecorder

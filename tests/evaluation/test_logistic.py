@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.linear_model import LogisticRegression
 
-from lab.evaluation.probes import logistic_regression
-from lab.training.chosen_penalty import Fit, choose_penalty
+from lab.evaluation.logistic import choose_penalty, logistic_regression
 
 
 def made_up(n: int = 60, d: int = 200, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -19,10 +19,10 @@ def made_up(n: int = 60, d: int = 200, classes: int = 3) -> tuple[np.ndarray, np
 @pytest.mark.parametrize("penalty", [0.1, 1.0])
 def test_the_combination_of_items_is_the_solution_itself(penalty):
     x, labels = made_up()
-    weight, bias = Fit(sparse.csr_matrix(x), labels, 3, tolerance=1e-8)(penalty)
-    exact = logistic_regression(x, labels, 3, penalty=penalty, scale=False, tolerance=1e-8, iterations=5000)
-    assert np.allclose(weight, exact.weight, atol=1e-4)
-    assert np.allclose(x @ weight.T + bias, exact.logits(x), atol=1e-4)
+    head = logistic_regression(sparse.csr_matrix(x), labels, 3, penalty=penalty, scale=False, tolerance=1e-8)
+    reference = LogisticRegression(C=1 / penalty, tol=1e-9, max_iter=5000).fit(x, labels)
+    assert np.allclose(head.weight, reference.coef_, atol=1e-4)
+    assert np.allclose(head.probabilities(x), reference.predict_proba(x), atol=1e-5)
 
 
 def test_held_out_items_decide():
@@ -36,7 +36,7 @@ def test_held_out_items_decide():
 def test_without_held_out_items_a_fifth_stands_in_and_all_are_fitted():
     x, labels = made_up(90)
     found = choose_penalty(x, labels, x[:0], labels[:0], classes=3, penalties=[0.1])
-    assert np.allclose(found.weight, Fit(x, labels, 3)(0.1)[0])
+    assert np.allclose(found.head.weight, logistic_regression(x, labels, 3, penalty=0.1, scale=False).weight)
     assert "a fifth" in found.how
 
 
