@@ -42,6 +42,11 @@ def note_planned(run: PlannedRun) -> None:
     _PLANNED[run.id] = run
 
 
+def forget_planned() -> None:
+    """Another study is planned now: what the last one was to make is made, or will not be."""
+    _PLANNED.clear()
+
+
 def find_run(ref: str) -> Run | PlannedRun:
     """The finished run that `ref` means (see `load_run`), or one that is planned.
 

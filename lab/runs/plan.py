@@ -11,7 +11,15 @@ from lab.config import load_recipe
 from lab.errors import LabError, UserError
 from lab.experiment import DataFacts, Recipe
 from lab.runs import home
-from lab.runs.built_on import HERE, PlannedRun, cell_meant, named_for_good, note_planned, runs_named
+from lab.runs.built_on import (
+    HERE,
+    PlannedRun,
+    cell_meant,
+    forget_planned,
+    named_for_good,
+    note_planned,
+    runs_named,
+)
 from lab.runs.catalogue import all_runs
 from lab.runs.identity import canonical_json, config_hash, run_id
 from lab.runs.labels import describe_values, row_labels
@@ -108,6 +116,7 @@ class Planner:
 
     def _with_runs(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells with every `run:REF` in their values as `run:` and a whole id; runs of this study are noted."""
+        forget_planned()
         found: list[Cell] = []
         for cell in cells:
             changes = {}

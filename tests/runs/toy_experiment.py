@@ -37,6 +37,7 @@ class ToyConfig(ExperimentConfig):
     steps: int = 3
     data: str | DataSection | None = None
     validated: bool = True
+    made_from: str | None = None
     scored: bool = Field(True, description="false saves half of a short process's time: pandas stays away")
     fails: list[int] = presentation(default_factory=list)
     fails_at: list[float] = presentation(default_factory=list)
@@ -60,6 +61,8 @@ def run(config: ToyConfig, run) -> None:
 
     note("begin", config, run.id, run.threads)
     run.stage("walking")
+    if config.made_from:
+        note("made_from", config, config.made_from)
     while config.waits_for and not Path(config.waits_for).exists():
         time.sleep(0.01)
     random, place, start = run.generator("walk"), 0.0, 0
