@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from lab.runs.writer import RunWriter
+
 INK, MUTED, GRID = "#1c2126", "#69737e", "#e4e2dd"
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito's, as in the report
 GAP = 0.08  # between pictures, in widths of a picture
@@ -32,6 +34,22 @@ class Row:
     heading: str = ""
     apart: Sequence[int] = ()
     above: float = field(default=GAP)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure with its words: the arguments of `RunWriter.figure`."""
+
+    name: str
+    figure: Figure
+    title: str
+    caption: str
+    data: dict[str, Any]
+    alt: str
+
+    def keep(self, run: RunWriter) -> None:
+        """Put it into a run."""
+        run.figure(self.name, self.figure, title=self.title, caption=self.caption, data=self.data, alt=self.alt)
 
 
 def draw_sheet(rows: Sequence[Row], columns: Sequence[str] = (), size: float = 0.56) -> Figure:
@@ -112,8 +130,9 @@ def dress(axis: Axes) -> None:
     axis.grid(axis="y", color=GRID, linewidth=0.8)
 
 
-def small(value: float) -> str:
+def small(number: Any) -> str:
     """A number with two telling digits, without a leading zero: 0.0083 → `.0083`, 12.3 → `12`."""
+    value = float(number)
     if not np.isfinite(value):
         return "∞" if value > 0 else "–"
     if abs(value) < 1e-5:

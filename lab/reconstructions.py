@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,11 +62,11 @@ def errors_of(pixels: np.ndarray, rows: np.ndarray, reconstruct: Reconstruct) ->
 
 def record_reconstructions(
     run: RunWriter, task: Task, pixels: np.ndarray, reconstruct: Reconstruct, *, primary: bool = False
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Errors]:
     """Leave how far off the reconstructions of judged items are: results, scores an item, and a sheet of pictures.
 
     `pixels`: (len(task.used), C, H, W) uint8. `primary`: whether the squared error is what the run is chosen by.
-    Returns the means by part, those of the training items among them, which no result is.
+    Returns the errors by part, those of the training items among them, which no result is.
     """
     parts = {"train": task.split.train, **task.judged}
     errors = {name: errors_of(pixels, task.rows(index), reconstruct) for name, index in parts.items()}
@@ -74,7 +74,7 @@ def record_reconstructions(
         _record(run, task, pixels, part, index, errors[part], primary)
     judged = next(iter(reversed(errors)))  # test where there is one
     _draw(run, task, pixels, reconstruct, judged, parts[judged], errors)
-    return {name: found.means() for name, found in errors.items()}
+    return errors
 
 
 def _record(
@@ -100,7 +100,69 @@ def _record(
         run.scores(EVALUATION, metric, ids, values, split=part)
 
 
-# --- the picture
+def record_anomalies(
+    run: RunWriter, task: Task, name: str, mse: np.ndarray, reference: tuple[str, np.ndarray]
+) -> dict[str, Any]:
+    """Leave how well the squared error finds the test items of the class `name`, which was kept out of training.
+
+    `mse` (m,) of the test items; `reference`: a name and the errors of something to hold it against, e.g. PCA.
+    Returns what was found as plain data.
+    """
+    from lab.evaluation.detection import detection
+
+    index = task.split.test
+    strange = task.items.labels[index] == task.items.classes.index(name)
+    found, other = (detection(errors[strange], errors[~strange]) for errors in (mse, reference[1]))
+    ids = [task.items.ids[i] for i in index[strange]]
+    run.result(
+        "anomaly",
+        "auroc",
+        found.auroc,
+        n=len(ids),
+        low=found.low,
+        high=found.high,
+        protocol=f"chance that a picture of class {name} has a larger squared error than one of the classes trained on",
+    )
+    run.scores("anomaly", "auroc", ids, found.placements)
+    _draw_anomalies(run, name, mse[strange], mse[~strange], found.auroc, (reference[0], other.auroc))
+    told = {"auroc": found.auroc, "low": found.low, "high": found.high, "items": len(ids)}
+    return {"class": name, **told, "reference": {"name": reference[0], "auroc": other.auroc}}
+
+
+# --- pictures
+
+
+def _draw_anomalies(
+    run: RunWriter, name: str, strange: np.ndarray, usual: np.ndarray, area: float, reference: tuple[str, float]
+) -> None:
+    from matplotlib.figure import Figure
+
+    from lab.pictures import BLUE, ORANGE, dress, small
+
+    figure = Figure(figsize=(6.4, 3.0), layout="constrained")
+    axis = figure.subplots()
+    both = np.concatenate([strange, usual])
+    edges = np.geomspace(max(both.min(), 1e-8), max(both.max(), 1e-7) * 1.001, 40).tolist()
+    for values, color, label in ((usual, BLUE, "classes trained on"), (strange, ORANGE, f"class {name}, kept out")):
+        axis.hist(values, edges, weights=np.full(len(values), 1 / len(values)), color=color, alpha=0.6, label=label)
+    axis.set(xscale="log", xlabel="squared error a pixel of a test picture", ylabel="share of pictures")
+    axis.xaxis.set_major_formatter(lambda value, place: small(value))
+    axis.xaxis.set_minor_formatter(lambda value, place: small(value))
+    axis.tick_params(axis="x", which="minor", labelsize=8)
+    axis.yaxis.set_major_formatter(lambda value, place: f"{value:.0%}")
+    axis.legend(frameon=False, fontsize=8)
+    dress(axis)
+    run.figure(
+        "anomaly",
+        figure,
+        title=f"Is class {name} found by its reconstruction error?",
+        caption=f"Squared errors of {len(strange)} test pictures of class {name}, which was kept out of training "
+        f"(median {small(np.median(strange))}), and of {len(usual):,} others ({small(np.median(usual))}). "
+        f"A picture of class {name} has the larger error in {area:.1%} of all pairs (AUROC; 50 % is chance); by the "
+        f"error of {reference[0]}, in {reference[1]:.1%}.",
+        data={"auroc": area, "reference": list(reference)},
+        alt=f"Histograms of errors; AUROC {area:.3f}",
+    )
 
 
 def _draw(

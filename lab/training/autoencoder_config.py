@@ -110,9 +110,3 @@ class AutoencoderTrainConfig(LoopConfig):
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="not on biases and norms; decoupled with adamw"
     )
-
-
-def nearest_multiples(size: int, of: int) -> list[int]:
-    """The multiples of a number nearest to a size that is none: the one below (if above 0) and the one above."""
-    below = size // of * of
-    return [number for number in (below, below + of) if number]

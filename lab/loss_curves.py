@@ -1,0 +1,86 @@
+"""How an autoencoder's loss fell: reconstruction and regulariser apart, on training and validation items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab.pictures import BLUE, MUTED, ORANGE, Drawn, dress, small
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+REGULARISERS = {
+    "sparse": "weighted mean absolute code",
+    "variational": "divergence from the prior (nats a picture)",
+    "vq": "weighted distance of the codes from the codebook",
+}
+ERRORS = {"mse": "mean squared error a pixel", "bce": "binary cross-entropy a pixel (nats)"}
+
+History = Sequence[Mapping[str, float]]
+
+
+def loss_curves(history: History, kind: str, loss: str, reference: tuple[str, float] | None = None) -> Drawn:
+    """Draw the parts of the loss by epoch.
+
+    `history`: of `lab.training.loop.Fitted`. `kind`, `loss`: the objective's. `reference`: a name and a squared error
+    on held-out items to hold the curve against, e.g. PCA's.
+    """
+    from matplotlib.figure import Figure
+
+    second = {"variational": "divergence"}.get(kind, "regulariser")
+    panels = [("reconstruction", f"reconstruction: {ERRORS[loss]}")]
+    panels += [(second, REGULARISERS[kind])] if second in history[0] else []
+    figure = Figure(figsize=(4.1 * len(panels) + 1.2, 3.3), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, len(panels)))
+    for axis, (name, words) in zip(axes, panels, strict=True):
+        _curve(axis, history, name, words)
+    if reference:
+        _level(axes[0], *reference)
+    axes[0].set_yscale("log")
+    axes[0].yaxis.set_major_formatter(lambda value, place: small(value))
+    axes[0].yaxis.set_minor_formatter(lambda value, place: small(value))
+    axes[0].tick_params(axis="y", which="minor", labelsize=8)
+    axes[0].legend(frameon=False, fontsize=8)
+    return Drawn(
+        "losses",
+        figure,
+        "Reconstruction and regulariser by epoch" if len(panels) > 1 else "Reconstruction error by epoch",
+        _caption(history, panels, kind, loss, reference),
+        {"history": [dict(row) for row in history], "reference": list(reference) if reference else None},
+        "Curves that fall by epoch: " + ", ".join(words for _, words in panels),
+    )
+
+
+def _curve(axis: Axes, history: History, name: str, words: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = [row["epoch"] for row in history]
+    mark = "o" if len(history) <= 30 else ""
+    for key, color, label in ((name, BLUE, "training"), (f"validation_{name}", ORANGE, "validation")):
+        if key in history[0]:
+            axis.plot(epochs, [row[key] for row in history], color=color, marker=mark, markersize=3, label=label)
+    axis.set(xlabel="epoch")
+    axis.set_title(words, fontsize=9, loc="left")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    dress(axis)
+
+
+def _level(axis: Axes, name: str, value: float) -> None:
+    axis.axhline(value, color=MUTED, linewidth=1.2, linestyle="--", label=name)
+
+
+def _caption(
+    history: History, panels: list[tuple[str, str]], kind: str, loss: str, reference: tuple[str, float] | None
+) -> str:
+    last = history[-1]
+    said = []
+    for name, words in panels:
+        trained, held = last[name], last.get(f"validation_{name}")
+        both = f"{small(trained)} on training" + (f", {small(held)} on validation pictures" if held is not None else "")
+        said.append(f"{words[:1].upper()}{words[1:]}: {both}")
+    spoilt = " Both are measured on spoilt pictures." if kind == "denoising" else ""
+    level = f" {reference[0]} leaves {small(reference[1])} on the same validation pictures." if reference else ""
+    return f"After {len(history)} epochs. {'. '.join(said)}.{spoilt}{level}"
