@@ -123,7 +123,7 @@ def train(
     optimisation = Optimisation(learner.groups(config), config, epochs * learner.steps())
     checkpoint = run.latest_checkpoint()
     if checkpoint is not None:
-        restore(checkpoint, learner.tensors(), optimisation.optimizer, progress)
+        restore(checkpoint, learner.tensors(), optimisation, progress)
     else:
         learner.begin()
     before = progress.seconds
@@ -136,7 +136,7 @@ def train(
         run.progress(progress.epoch, epochs, **{name: row[name] for name in learner.shown if name in row})
         progress.seconds = before + time.perf_counter() - started
         over = progress.epoch >= epochs or bool(patience and progress.stale >= patience)
-        saving.keep(snapshot(learner.tensors(), optimisation.optimizer, progress))
+        saving.keep(snapshot(learner.tensors(), optimisation, progress))
         saving.hear(run)
         if not over:
             saving.perhaps(run)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lab.errors import UserError
+from lab.training.optimisation import Optimisation
 from lab.training.recorder import Saved
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass
@@ -62,17 +61,16 @@ class Snapshot:
     state: dict[str, Any]
 
 
-def snapshot(own: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, progress: Progress) -> Snapshot:
+def snapshot(own: Mapping[str, Tensor], optimisation: Optimisation, progress: Progress) -> Snapshot:
     """Copy where training stands after the last epoch done: trained tensors, the optimiser's, the best, and numbers.
 
     The copy costs less than a step of the optimiser, which reads as much and writes more.
     """
     tensors = {f"now/{name}": _copied(tensor) for name, tensor in own.items()}
-    for group in optimizer.param_groups:
-        for name, parameter in zip(group["names"], group["params"], strict=True):
-            for key, value in optimizer.state.get(parameter, {}).items():
-                if value is not None:
-                    tensors[f"optimizer/{key}/{name}"] = _copied(value.reshape(value.shape or (1,)))
+    for name, _, values in optimisation.named_states():
+        for key, value in values.items():
+            if value is not None:
+                tensors[f"optimizer/{key}/{name}"] = _copied(torch.as_tensor(value).reshape(np.shape(value) or (1,)))
     if progress.best_epoch != progress.epoch:  # nobody changes these
         tensors |= {f"best/{name}": tensor.contiguous().numpy() for name, tensor in progress.best.items()}
     state = {
@@ -85,8 +83,8 @@ def _copied(tensor: Tensor) -> np.ndarray:
     return tensor.detach().clone(memory_format=torch.contiguous_format).numpy()
 
 
-def restore(saved: Saved, own: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Go on from a checkpoint: fills the trained tensors, the optimizer and `progress`."""
+def restore(saved: Saved, own: Mapping[str, Tensor], optimisation: Optimisation, progress: Progress) -> None:
+    """Go on from a checkpoint: fills the trained tensors, the optimiser's and `progress`."""
     parts: dict[str, dict[str, np.ndarray]] = {"now": {}, "best": {}, "optimizer": {}}
     for name, array in saved.tensors.items():
         part, _, rest = name.partition("/")
@@ -97,21 +95,16 @@ def restore(saved: Saved, own: Mapping[str, Tensor], optimizer: torch.optim.Opti
     if progress.best_epoch:
         found = parts["best"] or parts["now"]
         progress.best = {name: torch.from_numpy(array).clone() for name, array in found.items()}
-    _restore_optimizer(optimizer, parts["optimizer"])
+    _restore_optimizer(optimisation, parts["optimizer"])
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, arrays: dict[str, np.ndarray]) -> None:
-    parameters = {
-        name: parameter
-        for group in optimizer.param_groups
-        for name, parameter in zip(group["names"], group["params"], strict=True)
-    }
+def _restore_optimizer(optimisation: Optimisation, arrays: Mapping[str, np.ndarray]) -> None:
+    found = {name: (parameter, state) for name, parameter, state in optimisation.named_states()}
     for full, array in arrays.items():
         key, _, name = full.partition("/")
-        parameter, value = parameters[name], torch.from_numpy(array)
-        state: dict[str, Any] = optimizer.state[parameter]
-        if key == "step":
-            state[key] = value.reshape(()).clone()
+        (parameter, state), value = found[name], torch.from_numpy(array)
+        if key == "step":  # Adam of sparse gradients counts in Python
+            state[key] = value.reshape(()).clone() if value.is_floating_point() else int(value)
         else:  # in the parameter's own memory order, as the optimiser makes it
             state[key] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
             state[key].copy_(value.reshape(parameter.shape))

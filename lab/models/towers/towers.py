@@ -1,0 +1,95 @@
+"""Two towers: two encoders that end in one space, where pairs that belong together score higher than pairs that do not.
+
+Huang et al. 2013 (DSSM), Yi et al. 2019 ("Sampling-bias-corrected neural modeling", RecSys).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lab.models.towers.features import Table, encoder_of
+
+
+class Tower(nn.Module):
+    """One side: its features, each encoded, joined, and perhaps put through a multilayer perceptron.
+
+    `tables`: features of all n entities. `combine`: `sum` (all encoders of the same width) or `concat`. `hidden`:
+    widths of the perceptron's hidden layers; empty with `sum`: none at all.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        dimension: int,
+        *,
+        combine: Literal["sum", "concat"] = "sum",
+        hidden: Sequence[int] = (),
+        dropout: float = 0.0,
+        sparse: bool = False,
+    ) -> None:
+        super().__init__()
+        width = hidden[0] if hidden and combine == "sum" else dimension
+        self.names = [table.name for table in tables]
+        self.encoders = nn.ModuleList(encoder_of(table, width, sparse) for table in tables)
+        self.combine = combine
+        widths = [width * (len(tables) if combine == "concat" else 1), *hidden, dimension]
+        layers: list[nn.Module] = []
+        if hidden or combine == "concat":
+            for number, (before, after) in enumerate(pairwise(widths)):
+                layers += [nn.ReLU(), nn.Dropout(dropout)] if number else []
+                layers.append(nn.Linear(before, after))
+        self.perceptron = nn.Sequential(*layers)
+
+    def forward(self, index: Tensor) -> Tensor:
+        """Entities (b,) int64 → vectors (b, dimension), of any length."""
+        parts = [encoder(index) for encoder in self.encoders]
+        joined = torch.cat(parts, dim=1) if self.combine == "concat" else torch.stack(parts).sum(0)
+        return self.perceptron(joined)
+
+
+class TwoTower(nn.Module):
+    """Two towers and how their vectors are compared: by cosine over a temperature, or by inner product.
+
+    `temperature`: fixed, or where `learned` where it starts. With `dot` it is 1.
+    """
+
+    def __init__(
+        self,
+        user: Tower,
+        item: Tower,
+        *,
+        similarity: Literal["cosine", "dot"] = "cosine",
+        temperature: float = 0.2,
+        learned: bool = False,
+    ) -> None:
+        super().__init__()
+        self.user, self.item, self.similarity = user, item, similarity
+        start = torch.tensor(temperature if similarity == "cosine" else 1.0).log()
+        if learned:
+            self.log_temperature = nn.Parameter(start)
+        else:
+            self.register_buffer("log_temperature", start)
+
+    @property
+    def temperature(self) -> Tensor:
+        """What scores are divided by."""
+        return self.log_temperature.exp()
+
+    def vectors(self, side: Literal["user", "item"], index: Tensor) -> Tensor:
+        """Vectors (b, d) of entities of one side, of length 1 where they are compared by cosine."""
+        found = (self.user if side == "user" else self.item)(index)
+        return functional.normalize(found, dim=1) if self.similarity == "cosine" else found
+
+    def scores(self, users: Tensor, items: Tensor) -> Tensor:
+        """All pairs of vectors (a, d) and (b, d): (a, b), over the temperature."""
+        return users @ items.T / self.temperature
+
+    def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
+        """Vectors (…, d) of users with vectors (…, d) of items, pair by pair: (…)."""
+        return (users * items).sum(-1) / self.temperature
