@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from lab.encoders import PixelEncoder
 from lab.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from lab.data.labelled.config import LabelledConfig
-    from lab.data.labelled.items import Items
     from lab.models.autoencoder.architecture import Architecture
     from lab.models.autoencoder.autoencoder import Autoencoder
     from lab.runs.run import Run
@@ -74,7 +73,7 @@ def built(facts: dict[str, Any], seed: int = 0) -> Autoencoder:
     return build_autoencoder(architecture, make_objective(objective["kind"], objective), seed)
 
 
-class TrainedAutoencoder:
+class TrainedAutoencoder(PixelEncoder):
     """A trained autoencoder for pictures, numpy in and out; nothing is random, batch norm and noise are off."""
 
     def __init__(self, model: Autoencoder) -> None:
@@ -124,15 +123,3 @@ class TrainedAutoencoder:
         from lab.models.autoencoder.apply import chosen_codes
 
         return chosen_codes(self.model, pixels)
-
-    def features(self, items: Items) -> np.ndarray:
-        """Embeddings (n, latent_size) float32 of new pictures, read at the size the run was trained at."""
-        from lab.data.labelled.pixels import load_pixels
-
-        return self.embed(load_pixels(items, self.shape, keep=False))
-
-    def encode(self, items: Sequence[str]) -> np.ndarray:
-        """Embeddings (n, latent_size) float32 of pictures by their paths."""
-        from lab.data.labelled.new_items import items_of
-
-        return self.features(items_of(items, "image"))

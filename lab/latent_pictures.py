@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab.pictures import BLUE, MUTED, Drawn, Row, draw_sheet, dress, small
+from lab.pictures import BLUE, GRID, MUTED, Drawn, Row, draw_sheet, dress, log_ticks, small
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Decode = Callable[[np.ndarray], np.ndarray]
@@ -193,12 +194,16 @@ def units_in_use(vectors: np.ndarray, active: np.ndarray, threshold: float = 0.0
     """How much each latent unit varies over items: bars in falling order. `active` (d,) bool; `vectors` (n, d)."""
     variance = vectors.astype(np.float64).var(axis=0)
     order = np.argsort(-variance, kind="stable")
-    figure = _bars(np.maximum(variance[order], 1e-6), active[order], "latent units, most varied first", "variance")
-    axis = figure.axes[0]
-    axis.set_yscale("log")
+    heights = np.maximum(variance[order], threshold / 100)
+    figure, axis = _ranked("latent units, most varied first", "variance over pictures", len(order))
+    axis.vlines(np.arange(1, len(order) + 1), heights.min() / 2, heights, color=GRID, linewidth=1)
+    for which, color in ((active[order], BLUE), (~active[order], "#8b949d")):
+        axis.plot(np.flatnonzero(which) + 1, heights[which], "o", color=color, markersize=4)
     axis.axhline(threshold, color=MUTED, linewidth=1, linestyle="--")
-    axis.annotate(f"active: above {threshold:g}", (1, threshold), xycoords=("axes fraction", "data"), ha="right",
-                  va="bottom", fontsize=8, color=MUTED)  # fmt: skip
+    axis.text(1, threshold, f"active above {threshold:g}".replace("0.", "."), transform=axis.get_yaxis_transform(),
+              ha="right", va="bottom", fontsize=8, color=MUTED)  # fmt: skip
+    axis.set(yscale="log", ylim=(min(heights.min(), threshold) / 2, max(heights.max(), threshold) * 2))
+    log_ticks(axis.yaxis)
     count, size = int(active.sum()), len(active)
     return Drawn(
         "latent units",
@@ -214,8 +219,9 @@ def units_in_use(vectors: np.ndarray, active: np.ndarray, threshold: float = 0.0
 def codebook_in_use(shares: np.ndarray, used: float, perplexity: float) -> Drawn:
     """How often each entry of a codebook is chosen: `shares` (entries,) that add up to 1."""
     ordered = np.sort(shares)[::-1]
-    figure = _bars(ordered, ordered > 0, "entries of the codebook, most chosen first", "share of all codes")
-    figure.axes[0].yaxis.set_major_formatter(lambda value, place: f"{value:.1%}")
+    figure, axis = _ranked("entries of the codebook, most chosen first", "share of all codes", len(ordered))
+    axis.bar(np.arange(1, len(ordered) + 1), ordered, color=BLUE, width=0.8)
+    axis.yaxis.set_major_formatter(lambda value, place: f"{value:.1%}")
     size = len(shares)
     return Drawn(
         "codebook",
@@ -228,13 +234,13 @@ def codebook_in_use(shares: np.ndarray, used: float, perplexity: float) -> Drawn
     )
 
 
-def _bars(heights: np.ndarray, telling: np.ndarray, across: str, up: str) -> Figure:
+def _ranked(across: str, up: str, count: int) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(6.4, 2.8), layout="constrained")
     axis = figure.subplots()
-    colors = [BLUE if one else "#b9bec4" for one in telling]
-    axis.bar(np.arange(1, len(heights) + 1), heights, color=colors, width=0.8)
-    axis.set(xlabel=across, ylabel=up, xlim=(0.3, len(heights) + 0.7))
+    axis.set(xlabel=across, ylabel=up, xlim=(0.3, count + 0.7))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     dress(axis)
-    return figure
+    return figure, axis

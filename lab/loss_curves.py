@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab.pictures import BLUE, MUTED, ORANGE, Drawn, dress, small
+from lab.pictures import BLUE, MUTED, ORANGE, Drawn, dress, log_ticks, small
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,9 +40,7 @@ def loss_curves(history: History, kind: str, loss: str, reference: tuple[str, fl
     if reference:
         _level(axes[0], *reference)
     axes[0].set_yscale("log")
-    axes[0].yaxis.set_major_formatter(lambda value, place: small(value))
-    axes[0].yaxis.set_minor_formatter(lambda value, place: small(value))
-    axes[0].tick_params(axis="y", which="minor", labelsize=8)
+    log_ticks(axes[0].yaxis)
     axes[0].legend(frameon=False, fontsize=8)
     return Drawn(
         "losses",

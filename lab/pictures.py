@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from lab.runs.writer import RunWriter
@@ -111,7 +112,7 @@ def _tops(rows: Sequence[Row], head: float) -> tuple[list[float], float]:
 
 def _text_width(text: str) -> float:
     """Inches that 8-point text takes, about."""
-    return 0.075 * len(text) + (0.12 if text else 0.0)
+    return 0.064 * max(map(len, text.split("\n"))) + (0.12 if text else 0.0)
 
 
 def _text(size: float, color: str, across: str = "left", up: str = "bottom") -> dict[str, Any]:
@@ -128,6 +129,15 @@ def dress(axis: Axes) -> None:
     axis.title.set_color(INK)
     axis.set_axisbelow(True)
     axis.grid(axis="y", color=GRID, linewidth=0.8)
+
+
+def log_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis at 1, 2 and 5 times the powers of ten, as people write numbers."""
+    from matplotlib.ticker import LogLocator
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_locator(LogLocator(subs=()))
+    axis.set_major_formatter(lambda value, place: f"{value:g}".removeprefix("0") if 1e-4 <= value < 1 else f"{value:g}")
 
 
 def small(number: Any) -> str:

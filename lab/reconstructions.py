@@ -137,7 +137,7 @@ def _draw_anomalies(
 ) -> None:
     from matplotlib.figure import Figure
 
-    from lab.pictures import BLUE, ORANGE, dress, small
+    from lab.pictures import BLUE, ORANGE, dress, log_ticks, small
 
     figure = Figure(figsize=(6.4, 3.0), layout="constrained")
     axis = figure.subplots()
@@ -146,9 +146,7 @@ def _draw_anomalies(
     for values, color, label in ((usual, BLUE, "classes trained on"), (strange, ORANGE, f"class {name}, kept out")):
         axis.hist(values, edges, weights=np.full(len(values), 1 / len(values)), color=color, alpha=0.6, label=label)
     axis.set(xscale="log", xlabel="squared error a pixel of a test picture", ylabel="share of pictures")
-    axis.xaxis.set_major_formatter(lambda value, place: small(value))
-    axis.xaxis.set_minor_formatter(lambda value, place: small(value))
-    axis.tick_params(axis="x", which="minor", labelsize=8)
+    log_ticks(axis.xaxis)
     axis.yaxis.set_major_formatter(lambda value, place: f"{value:.0%}")
     axis.legend(frameon=False, fontsize=8)
     dress(axis)
