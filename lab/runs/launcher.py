@@ -43,8 +43,8 @@ def run(
     """Do what a config says, except what is done already: one run, or every run of a study.
 
     `config`: a YAML file, the name of a shipped config, the same as a mapping, or what `lab.config.load` returned.
-    `overrides`: `key.path=value`, as on the command line. `jobs`: runs at once; with more than one, each has a process
-    of its own. `dry_run`: print the runs and what they cost, and do nothing. `rerun`: do finished runs again.
+    `overrides`: `key.path=value`, as on the command line. `jobs`: runs at once; with more than one, in as many other
+    processes. `dry_run`: print the runs and what they cost, and do nothing. `rerun`: do finished runs again.
     `quiet`: print nothing. `on_event`: called with every event of every run, a small dict (see `lab.runs.writer`).
     `display`: what shows the progress, else the one that fits the terminal.
 
@@ -98,7 +98,7 @@ class _Launch:
         self.threads = max(1, threads.cores() // max(1, min(jobs, self.schedule.total - self.schedule.done)))
         try:
             with interrupt.catching(self.display.stopping):
-                prepare(self.schedule.open, self.display.say)
+                prepare(self.schedule.startable, self.display.say)
                 if jobs == 1:
                     self._one_by_one()
                 else:

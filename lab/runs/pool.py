@@ -1,4 +1,4 @@
-"""Runs in fresh processes, several at once; the parent's side of `lab.runs.worker`."""
+"""Runs in other processes, several at once; the parent's side of `lab.runs.worker`."""
 
 from __future__ import annotations
 
@@ -29,35 +29,42 @@ Message = tuple["Worker", dict[str, Any] | None]
 
 
 class Worker:
-    """One process that does one run. What it tells goes to `inbox`, and None at its end."""
+    """One process that does one run after another. What it tells goes to `inbox`, and None at its end.
 
-    def __init__(self, job: Job, how: Mapping[str, Any], inbox: SimpleQueue[Message]) -> None:
-        self.job = job
-        self.outcome: Outcome | None = None
+    `job`: the run it is at; None where it waits for one.
+    """
+
+    def __init__(self, threads_used: int, inbox: SimpleQueue[Message]) -> None:
+        self.job: Job | None = None
+        self.threads_used = threads_used
         self._inbox = inbox
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `ended`
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `died`
         self._process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=_environment(how["threads_used"]),
+            env=_environment(threads_used),
             process_group=0 if os.name == "posix" else None,  # Ctrl-C in a terminal goes to the parent alone
         )
-        self._send(json.dumps(order(job, **how), default=str) + "\n")
         threading.Thread(target=self._listen, daemon=True).start()
+
+    def give(self, job: Job, how: Mapping[str, Any]) -> None:
+        """Have it do a run; `how` as in `worker.order`."""
+        self.job = job
+        self._send(json.dumps(order(job, **how), default=str) + "\n")
 
     def interrupt(self) -> None:
         """Ask the run to stop at its next safe place."""
         self._send("interrupt\n")
 
     def kill(self) -> None:
-        """Stop it at once. What it leaves is what any killed run leaves."""
+        """Stop it at once. What it leaves is what any killed run leaves; one that waits leaves nothing."""
         self._process.kill()
         self._process.wait()
 
-    def ended(self) -> Outcome:
-        """How the run ended; called once its last message has come."""
+    def died(self, job: Job) -> Outcome:
+        """How the run ended that the process did not survive; called once its last message has come."""
         code = self._process.wait()
         with self._errors:
             self._errors.seek(0)
@@ -65,12 +72,11 @@ class Worker:
         if self._process.stdin:
             with suppress(OSError):
                 self._process.stdin.close()
-        if self.outcome is None:
-            how = f"was killed by {_signal_name(-code)}" if code < 0 else f"exited with code {code}"
-            memory = " (out of memory?)" if code == -9 else ""
-            self.outcome = Outcome("failed", f"its process {how}{memory}{f': {words[-1]}' if words else ''}")
-            _mark_failed(self.job, self.outcome.error or "")
-        return self.outcome
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"exited with code {code}"
+        memory = " (out of memory?)" if code == -9 else ""
+        outcome = Outcome("failed", f"its process {how}{memory}{f': {words[-1]}' if words else ''}")
+        _mark_failed(job, outcome.error or "")
+        return outcome
 
     def _send(self, text: str) -> None:
         assert self._process.stdin is not None
@@ -88,7 +94,7 @@ class Worker:
 
 
 class Pool:
-    """At most `size` workers at once. Use as a context: whatever ends the block ends the workers."""
+    """At most `size` workers at once, kept from run to run. Use as a context: whatever ends the block ends them."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -106,19 +112,26 @@ class Pool:
     @property
     def busy(self) -> bool:
         """Whether any worker is at work."""
-        return bool(self._workers)
+        return any(worker.job for worker in self._workers)
 
     @property
     def full(self) -> bool:
-        """Whether no further worker may start now."""
-        return len(self._workers) >= self._size
+        """Whether all workers that there may be are at work."""
+        return sum(worker.job is not None for worker in self._workers) >= self._size
 
     def start(self, job: Job, how: Mapping[str, Any]) -> None:
-        """Start a worker on a run; `how` as in `worker.order`."""
-        self._workers.append(Worker(job, how, self._inbox))
+        """Give a run to a worker that waits, or to a new one; `how` as in `worker.order`."""
+        waiting = [worker for worker in self._workers if worker.job is None]
+        worker = next((worker for worker in waiting if worker.threads_used == how["threads_used"]), None)
+        if worker is None:
+            if len(self._workers) >= self._size:
+                self._dismiss(waiting[0])
+            worker = Worker(how["threads_used"], self._inbox)
+            self._workers.append(worker)
+        worker.give(job, how)
 
     def listen(self, on_event: Callable[[Job, dict[str, Any]], None]) -> tuple[Job, Outcome] | None:
-        """Pass on what the workers tell, for a moment or until one of them ends; passes Ctrl-C on to them, once."""
+        """Pass on what the workers tell, for a moment or until a run ends; passes Ctrl-C on to them, once."""
         if interrupt.asked() and not self._interrupted:
             self._interrupted = True
             for worker in self._workers:
@@ -127,14 +140,24 @@ class Pool:
             worker, event = self._inbox.get(timeout=SECONDS_BETWEEN_LOOKS)
         except Empty:
             return None
+        job = worker.job
+        if worker not in self._workers or job is None:  # the end of one that waited
+            self._workers = [other for other in self._workers if other is not worker]
+            return None
         if event is None:
             self._workers.remove(worker)
-            return worker.job, worker.ended()
-        if event["event"] == "outcome":
-            worker.outcome = Outcome(event["status"], event["error"], event["seconds"])
-        else:
-            on_event(worker.job, event)
-        return None
+            return job, worker.died(job)
+        if event["event"] != "outcome":
+            on_event(job, event)
+            return None
+        worker.job = None
+        if event["status"] == "failed":  # who knows what it left behind in its process
+            self._dismiss(worker)
+        return job, Outcome(event["status"], event["error"], event["seconds"])
+
+    def _dismiss(self, worker: Worker) -> None:
+        self._workers.remove(worker)
+        worker.kill()
 
 
 def _environment(threads_used: int) -> dict[str, str]:

@@ -1,12 +1,13 @@
-"""Doing one run: in this process, or as the fresh process that `-j` starts (`python -m lab worker`).
+"""Doing a run: in this process, or in one that `-j` starts (`python -m lab worker`), which does one after another.
 
-A worker reads one line of JSON, its order, from standard input, and writes a line of JSON for every event to
-standard output, the last with how the run ended. Whatever libraries print goes to standard error. The word
-`interrupt` on standard input, or its end (the parent died), asks the run to stop at its next safe place.
+A worker reads lines of JSON, its orders, from standard input, and writes a line of JSON for every event to standard
+output, the last of a run with how it ended. Whatever libraries print goes to standard error. The word `interrupt` on
+standard input, or its end (the parent died), asks the run to stop at its next safe place; the worker ends with it.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from lab.runs import interrupt, threads
@@ -61,7 +63,7 @@ def order(job: Job, *, study: str | None, threads_used: int, rerun: bool) -> dic
 
 
 def worker_main(argv: Sequence[str] = ()) -> int:
-    """Do the run that standard input names; returns 0 however the run ended, as the last event tells."""
+    """Do the runs that standard input names; returns 0 however they ended, as their last events tell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and passes it on
     events = os.dup(1)
     os.dup2(2, 1)
@@ -72,15 +74,20 @@ def worker_main(argv: Sequence[str] = ()) -> int:
         except BrokenPipeError:  # the parent died, and standard input has ended too
             interrupt.ask()
 
-    given = json.loads(_read_line())
-    threading.Thread(target=_listen, daemon=True).start()
-    try:
-        job = _job(given)
-        outcome = do(job, on_event=tell, **given["how"])
-    except Exception as error:
-        outcome = Outcome("failed", " ".join(f"{type(error).__name__}: {error}".split()))
-    tell({"event": "outcome", "status": outcome.status, "error": outcome.error, "seconds": outcome.seconds})
+    orders: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    while given := orders.get():
+        outcome = _obey(json.loads(given), tell)
+        gc.collect()  # what a run leaves in memory is not to lie beside the next one
+        tell({"event": "outcome", "status": outcome.status, "error": outcome.error, "seconds": outcome.seconds})
     return 0
+
+
+def _obey(given: Mapping[str, Any], tell: Tell) -> Outcome:
+    try:
+        return do(_job(given), on_event=tell, **given["how"])
+    except Exception as error:
+        return Outcome("failed", " ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def _job(given: Mapping[str, Any]) -> Job:
@@ -94,17 +101,15 @@ def _job(given: Mapping[str, Any]) -> Job:
     return Job(given["id"], cell, recipe, DataFacts(**given["facts"]), given["label"])
 
 
-def _read_line() -> bytes:
-    """The first line of standard input, and no byte more, unbuffered for the sake of the thread that reads on."""
-    line = b""
-    while not line.endswith(b"\n") and (more := os.read(0, 1)):
-        line += more
-    return line
-
-
-def _listen() -> None:
-    os.read(0, 1)
+def _listen(orders: SimpleQueue[bytes]) -> None:
+    """Pass on what standard input orders, until it says stop or ends."""
+    with os.fdopen(os.dup(0), "rb") as lines:
+        for line in lines:
+            if line == b"interrupt\n":
+                break
+            orders.put(line)
     interrupt.ask()
+    orders.put(b"")
 
 
 def _error_of(path: Path) -> str | None:
