@@ -369,6 +369,16 @@ def load_encoder(run: Run) -> TrainedAutoencoder:
     return TrainedAutoencoder.of_run(run)
 
 
+def as_backbone(config: AutoencoderConfig) -> dict[str, Any]:
+    """How the encoder is built that a run with this config leaves for others; `UserError` where it leaves none."""
+    from lab.autoencode import plain_facts, planned_architecture
+
+    if not config.train.save_weights:
+        raise UserError("that run is to keep no weights (train.save_weights: false)")
+    architecture = planned_architecture(config.data, config.model, config.objective)
+    return plain_facts(architecture, config.objective) | {"spoken": spoken_model(config)}
+
+
 recipe = Recipe(
     name="autoencoder",
     summary="embeddings of pictures without labels: dense, convolutional, denoising, sparse, variational, VQ",
@@ -378,6 +388,7 @@ recipe = Recipe(
     run=run,
     estimate=estimate,
     load_encoder=load_encoder,
+    backbone=as_backbone,
     spoken=spoken,
     controls=controls,
     tune={"model.architecture": "train.learning_rate", "objective.kind": "train.learning_rate"},
