@@ -96,10 +96,11 @@ def code_swaps(vectors: np.ndarray, codes: int, decode: Decode) -> Drawn:
         changed = np.repeat(start.reshape(1, codes, -1), len(order), axis=0)
         changed[:, place] = entries[order]
         notes = [f"{share:.0%}" for share in counts[order] / len(vectors)]
-        rows.append(Row(decode(changed.reshape(len(order), -1)), f"code {place + 1}", notes))
+        made = decode(np.concatenate([start[None], changed.reshape(len(order), -1)]))
+        rows.append(Row(made, f"code {place + 1}", ["", *notes], apart=(1,)))
     return Drawn(
         "traversals",
-        draw_sheet(rows),
+        draw_sheet(rows, ["as it is"]),
         "What each code stands for",
         f"One picture, that with the code nearest to the mean, with one of its {codes} codes replaced by the entries "
         "that training pictures have in that place most often; below each the share of them that do.",
@@ -196,13 +197,14 @@ def units_in_use(vectors: np.ndarray, active: np.ndarray, threshold: float = 0.0
     order = np.argsort(-variance, kind="stable")
     heights = np.maximum(variance[order], threshold / 100)
     figure, axis = _ranked("latent units, most varied first", "variance over pictures", len(order))
-    axis.vlines(np.arange(1, len(order) + 1), heights.min() / 2, heights, color=GRID, linewidth=1)
+    lowest = min(heights.min(), threshold) / 2
+    axis.vlines(np.arange(1, len(order) + 1), lowest, heights, color=GRID, linewidth=1)
     for which, color in ((active[order], BLUE), (~active[order], "#8b949d")):
         axis.plot(np.flatnonzero(which) + 1, heights[which], "o", color=color, markersize=4)
     axis.axhline(threshold, color=MUTED, linewidth=1, linestyle="--")
     axis.text(1, threshold, f"active above {threshold:g}".replace("0.", "."), transform=axis.get_yaxis_transform(),
               ha="right", va="bottom", fontsize=8, color=MUTED)  # fmt: skip
-    axis.set(yscale="log", ylim=(min(heights.min(), threshold) / 2, max(heights.max(), threshold) * 2))
+    axis.set(yscale="log", ylim=(lowest, max(heights.max(), threshold) * 2))
     log_ticks(axis.yaxis)
     count, size = int(active.sum()), len(active)
     return Drawn(
