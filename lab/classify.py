@@ -251,7 +251,7 @@ def _record(run: RunWriter, task: Task, split: str, report: ClassificationReport
         "predicted": names[report.predicted].tolist(),
         "probability": probabilities.max(axis=1).astype(np.float64),
     }
-    about: dict[str, Any] = {"split": split, "n": len(index), "test_fingerprint": _fingerprint(task, index)}
+    about: dict[str, Any] = {"split": split, "n": len(index), "test_fingerprint": judged_fingerprint(task, index)}
     for metric, value in report.metrics().items():
         if value != value:  # not defined, e.g. AUROC where a class has no item
             continue
@@ -377,7 +377,7 @@ def _predicted(task: Task, probabilities: Mapping[str, np.ndarray]) -> dict[int,
     }
 
 
-def _fingerprint(task: Task, index: Sequence[int] | np.ndarray) -> str:
+def judged_fingerprint(task: Task, index: Sequence[int] | np.ndarray) -> str:
     """A digest of the judged items and their labels: runs with another one cannot be ranked against each other."""
     from lab.data.fingerprint import digest
 
