@@ -25,7 +25,7 @@ def read_hub(config: LabelledConfig, labels: Labels = "required") -> RawItems:
     name = config.source.removeprefix("hf:")
     if not name.strip("/"):
         raise UserError("data.source: hf: needs the name of a hub data set after it, such as hf:owner/name")
-    splits = _load(name, config.subset)
+    splits = load_hub(name, config.subset)
     frames, rows, parts = [], [], []
     for split, data in splits.items():
         frames.append(_frame(data))
@@ -35,7 +35,8 @@ def read_hub(config: LabelledConfig, labels: Labels = "required") -> RawItems:
     return items_of_frame(pd.concat(frames, ignore_index=True), rows, given, config.source, None, config, labels)
 
 
-def _load(name: str, subset: str | None) -> dict[str, Any]:
+def load_hub(name: str, subset: str | None) -> dict[str, Any]:
+    """The splits of a hub data set by name. Raises `UserError` for one that cannot be loaded."""
     from datasets import load_dataset
     from datasets.utils import logging
 
