@@ -31,7 +31,7 @@ Overrides = Annotated[list[str] | None, typer.Argument(help="settings to change,
 def run(
     config: Annotated[str, typer.Argument(help="a YAML file, or the name of a shipped config (`lab list configs`)")],
     overrides: Overrides = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at once, each in a process of its own")] = 1,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at once, each in another process")] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print the runs, their ids and an estimate; train nothing")
     ] = False,
@@ -132,12 +132,12 @@ def report(
 def neighbors(
     space: Annotated[str, typer.Argument(help="a run, a vector file, or a text backbone such as minilm-l6")],
     queries: Annotated[
-        list[str], typer.Argument(help='words, "king - man + woman", or sentences with one [marked] word')
+        list[str], typer.Argument(help='ids, "king - man + woman", sentences with one [marked] word, or picture files')
     ],
     count: Annotated[int, typer.Option("-k", min=1, help="neighbours to list")] = 10,
     ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
 ) -> None:
-    """List neighbours of words, sums of words, words in context."""
+    """List neighbours of words, sums of words, words in context, items and new pictures."""
     from lab.terminal_words import print_neighbors
 
     print_neighbors(space, queries, count, ids)
@@ -160,10 +160,12 @@ def evaluate(
 
 @app.command()
 def embed(
-    model: Annotated[str, typer.Argument(help="a run, or a text backbone such as minilm-l6")],
-    data: Annotated[str, typer.Argument(help="a text file (an item a line), csv, tsv or parquet")],
+    model: Annotated[str, typer.Argument(help="a run, or a backbone such as minilm-l6 or efficientnet-lite0")],
+    data: Annotated[
+        str, typer.Argument(help="a text file (an item a line), a folder of pictures, a picture, csv, tsv or parquet")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="the Parquet file to write")],
-    column: Annotated[str | None, typer.Option("--column", help="text column of a table")] = None,
+    column: Annotated[str | None, typer.Option("--column", help="of a table: its texts, or paths of pictures")] = None,
     encoding: Annotated[str, typer.Option("--encoding", help="of a text file")] = "utf-8",
 ) -> None:
     """Embed new items with a run's stored preprocessing."""
@@ -175,9 +177,10 @@ def embed(
     check_writable(output)
     space, left_out = embed_items(model, data, column, encoding)
     space.save(output)
-    print(f"{output}: {len(space):,} items, {space.dim} dimensions")
+    print(f"{output}: {len(space):,} item{'s' * (len(space) != 1)}, {space.dim} dimensions")
     if left_out:
-        print(f"left out, no known word in them: {len(left_out):,} items, first {', '.join(left_out[:3])}")
+        more = f"; and {len(left_out) - 3:,} more" if len(left_out) > 3 else ""
+        print(f"left out: {'; '.join(left_out[:3])}{more}")
 
 
 @app.command()

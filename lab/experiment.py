@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,8 +60,21 @@ class Predictor(Protocol):
 class Encoder(Protocol):
     """Embeds new items the way a run did, its stored preprocessing included."""
 
+    @property
+    def kind(self) -> Literal["image", "text"]:
+        """What it reads."""
+        ...
+
     def encode(self, items: Sequence[str]) -> np.ndarray:
-        """Return `(n, d) float32`; a row of NaN stands for an item that cannot be embedded."""
+        """Texts, or pictures by their paths, as `(n, d) float32`; a row of NaN: a text that cannot be embedded."""
+        ...
+
+
+class PictureEncoder(Encoder, Protocol):
+    """An encoder that reads pictures, and so from anywhere: `kind` is `image`."""
+
+    def features(self, items: Any) -> np.ndarray:
+        """`lab.data.labelled.Items` as `(n, d) float32`."""
         ...
 
 

@@ -56,6 +56,11 @@ def is_text_backbone(reference: str) -> bool:
     return reference in _backbones() or (Path(reference).expanduser() / "config.json").is_file()
 
 
+def is_backbone(reference: str) -> bool:
+    """Whether `reference` names a pretrained network: packaged, a local folder, `timm:NAME` or `torchvision:NAME`."""
+    return is_text_backbone(reference) or reference.startswith(("timm:", "torchvision:"))
+
+
 def _backbones() -> list[str]:
     from lab.data.packaged import packaged
 

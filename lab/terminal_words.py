@@ -3,44 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import UserError
+from lab.errors import UserError, nearest
 from lab.terminal import columns
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from lab.embeddings.space import EmbeddingSpace
     from lab.evaluation.words import WordResult
 
 
 def print_neighbors(reference: str, queries: Sequence[str], count: int, ids: str | None) -> None:
-    """`lab neighbors`: of words and sums of words, or of marked words layer by layer."""
+    """`lab neighbors`: of items and their sums, of new pictures, or of marked words layer by layer."""
+    from lab.data.labelled.sources import is_picture
+    from lab.embeddings.expression import nearest_to
     from lab.spaces import find_space, is_text_backbone
 
-    if any("[" in query for query in queries):
+    if any("[" in query and not is_picture(query) for query in queries):
         if not is_text_backbone(reference):
             raise UserError(
                 f"a marked [word] is read in its context by a text encoder such as minilm-l6; {reference} is not one"
             )
         _print_in_context(reference, queries, count)
         return
-    from lab.embeddings.expression import nearest_to
-
     space = find_space(reference, ids)
-    counts = space.metadata["count"].to_numpy() if "count" in space.metadata else None
+    new = [query for query in queries if query not in space and is_picture(query)]
+    vectors = dict(zip(new, _embedded(space, reference, new), strict=True)) if new else {}
     for query in queries:
-        found = nearest_to(space, query, count)
+        found = space.neighbors(vectors[query], count) if query in vectors else nearest_to(space, query, count)
         print(f"\n{query}   ({space.name or reference}, cosine)")
-        rows: list[tuple[Any, ...]] = []
-        for item, score, index in zip(found.ids[0], found.scores[0], found.indices[0], strict=True):
-            row: tuple[Any, ...] = (f"  {item}", f"{score:.3f}")
-            if counts is not None:
-                seen = int(counts[index])
-                row += (f"{seen:,}", "rare: do not trust" if seen < RARE else "")
-            rows.append(row)
-        print(columns(rows, ("  item", "cosine", "count", "")[: len(rows[0])] if rows else ()))
+        known, about = _known(space, found.indices[0])
+        pairs = zip(found.ids[0], found.scores[0], known, strict=True)
+        rows = [(f"  {item}", f"{score:.3f}", *more) for item, score, more in pairs]
+        print(columns(rows, ("  item", "cosine", *about)) if rows else "")
 
 
 RARE = 20  # occurrences below which a vector has seen too few contexts to be trusted
+SHOWN_CHARACTERS = 70
+
+
+def _embedded(space: EmbeddingSpace, reference: str, pictures: Sequence[str]) -> np.ndarray:
+    """New pictures as vectors (m, d) of the space. Raises `UserError` for a picture that is not there."""
+    from lab.embed import embed_pictures
+
+    for picture in pictures:
+        if not Path(picture).expanduser().is_file():
+            alike = nearest(picture, [str(item) for item in space.ids], 1)
+            hint = f"; did you mean {alike[0]!r}?" if alike else ""
+            raise UserError(f"{picture}: no such file, and no item of {reference}{hint}")
+    return embed_pictures(reference, pictures)
+
+
+def _known(space: EmbeddingSpace, index: np.ndarray) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """What the space knows of some items, a row of words each, and the names of its columns."""
+    about = space.metadata.iloc[index]
+    cells: dict[str, list[str]] = {}
+    if "count" in about:
+        cells["count"] = [f"{int(seen):,}" for seen in about["count"]]
+        cells[""] = ["rare: do not trust" if seen < RARE else "" for seen in about["count"]]
+    for name in ("label", "text"):
+        if name in about and about[name].notna().any():
+            cells[name] = [_short(value) for value in about[name]]
+    return list(zip(*cells.values(), strict=True)) if cells else [()] * len(index), tuple(cells)
+
+
+def _short(value: Any) -> str:
+    text = "" if value is None or value != value else " ".join(str(value).split())
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
 
 
 def _print_in_context(reference: str, queries: Sequence[str], count: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lab.errors import UserError
 
@@ -44,6 +44,11 @@ class TrainedNetwork:
         self.classifier = new_classifier(self.backbone, plan, len(self.classes), config.train.dropout, seed)
         load_trained(self.classifier, plan, run.tensors("classifier"))
         self._last: tuple[Items, Predictions] | None = None
+
+    @property
+    def kind(self) -> Literal["image", "text"]:
+        """What the network reads."""
+        return self.backbone.kind
 
     def predict(self, items: Items) -> np.ndarray:
         """Probabilities (n, classes) float32 of all items."""

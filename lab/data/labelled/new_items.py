@@ -10,16 +10,17 @@ from lab.data.labelled.items import Items, RawItems, make_items
 from lab.errors import UserError
 
 
-def load_new_items(source: str, like: Mapping[str, Any]) -> Items:
+def load_new_items(source: str, like: Mapping[str, Any], column: str | None = None) -> Items:
     """The items of a source, none of which needs a label; broken ones are left out and listed in `broken`.
 
     A folder of pictures (nested or not), one picture, a table, or a text file (one text a line). `like`: the data
     config that the network was trained with (`kind` of the items among it where it is known), whose columns and
-    encoding are used where the table has them. A labelled source works too, its labels kept where they are given.
+    encoding are used where the table has them; `column`: the column of a table that it must have. A labelled source
+    works too, its labels kept where they are given.
     Raises `UserError` for what is not there or holds nothing of that kind.
     """
     from lab.data.labelled.config import LabelledConfig
-    from lab.data.labelled.sources import IMAGES, PACKAGED, read_source, visible_files
+    from lab.data.labelled.sources import PACKAGED, is_picture, read_source, visible_files
     from lab.data.labelled.tables import read_unlabelled_lines
     from lab.data.sources import table_kind
 
@@ -35,8 +36,8 @@ def load_new_items(source: str, like: Mapping[str, Any]) -> Items:
         read_source(config)  # says it is not there, and what lies nearest
         raise AssertionError
     elif table_kind(path):
-        raw = _of_table(path, config, like)
-    elif path.suffix.lower() in IMAGES:
+        raw = _of_table(path, config, like, column)
+    elif is_picture(path):
         raw = _pictures([path], path.parent)
     else:
         raw = read_unlabelled_lines(path, config.encoding)
@@ -65,9 +66,9 @@ def items_of(contents: Sequence[str], kind: Literal["image", "text"]) -> Items:
 
 
 def _of_folder(folder: Path, config: Any, found: list[Path], like: Mapping[str, Any]) -> RawItems:
-    from lab.data.labelled.sources import IMAGES, read_source
+    from lab.data.labelled.sources import is_picture, read_source
 
-    pictures = [file for file in found if file.suffix.lower() in IMAGES]
+    pictures = [file for file in found if is_picture(file)]
     if pictures and config.kind != "text":
         return _pictures(pictures, folder)
     if like.get("kind") == "image":
@@ -83,13 +84,15 @@ def _pictures(files: list[Path], folder: Path) -> RawItems:
     return picture_files([file.relative_to(folder).as_posix() for file in files], files, str(folder))
 
 
-def _of_table(path: Path, config: Any, like: Mapping[str, Any]) -> RawItems:
+def _of_table(path: Path, config: Any, like: Mapping[str, Any], column: str | None) -> RawItems:
     from lab.data.labelled.tables import items_of_frame, read_frame
 
     table = read_frame(path, config.encoding)
-    columns = [str(column) for column in table.columns]
+    columns = [str(name) for name in table.columns]
     # Columns of the training table that this one lacks are looked for anew.
-    given = {key: config.__dict__[key] for key in ("text", "image") if config.__dict__[key] in columns}
+    given: dict[str, str] = {key: config.__dict__[key] for key in ("text", "image") if config.__dict__[key] in columns}
+    if column is not None:
+        given = {"image" if like.get("kind") == "image" else "text": column}
     label = like.get("label") if like.get("label") in columns else None
     chosen = config.model_copy(update={"text": None, "image": None, **given, "label": label})
     rows = [f"{path.name}:{row}" for row in range(len(table))]

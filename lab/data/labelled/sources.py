@@ -56,7 +56,7 @@ def read_source(config: LabelledConfig, labels: Labels = "required") -> RawItems
         raise UserError(f"data.source: {_missing(name, path)}")
     if table_kind(path):
         return tables.read_table([(path, None)], path.parent, config, labels)
-    if path.suffix.lower() in IMAGES:
+    if is_picture(name):
         raise UserError(f"data.source: {name}: one picture; name a folder of them")
     lines = tables.read_labelled_lines(path, config)
     if lines is not None:
@@ -76,7 +76,7 @@ def _read_folder(path: Path, config: LabelledConfig, labels: Labels) -> RawItems
     if any(arrays.is_idx(file) for file in found):
         return arrays.read_idx(path, found, labels)
     listed = [file for file in found if table_kind(file)]
-    pictures = [file for file in found if file.suffix.lower() in IMAGES]
+    pictures = [file for file in found if is_picture(file)]
     if pictures and config.kind != "text" and not _table_of_pictures(path, listed):
         return folders.read_image_folder(path, pictures, found, labels)
     texts = [file for file in found if not table_kind(file) and file not in pictures]
@@ -115,6 +115,11 @@ def _tables_of(path: Path, tables: list[Path]) -> list[tuple[Path, str | None]]:
     raise UserError(
         f"data.source: {path}: several tables ({names}); name one of them, or call them train, validation and test"
     )
+
+
+def is_picture(name: str | Path) -> bool:
+    """Whether a file's name is that of a picture."""
+    return Path(name).suffix.lower() in IMAGES
 
 
 def visible_files(folder: Path) -> list[Path]:

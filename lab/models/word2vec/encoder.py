@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +16,8 @@ class MeanOfWords:
 
     `space`: the word vectors. `tokens_of`: the function from a text to its words that the vectors were trained with.
     """
+
+    kind: Literal["image", "text"] = "text"
 
     def __init__(self, space: EmbeddingSpace, tokens_of: Callable[[str], list[str]]) -> None:
         self._rows = {str(word): row for row, word in enumerate(space.ids)}
