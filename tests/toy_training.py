@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,6 +186,23 @@ class Kept:
 
     tensors: dict[str, np.ndarray]
     state: dict[str, Any]
+
+
+class Checkpoints(QuietRecorder):
+    """Keeps checkpoints; stops after epoch `stop`."""
+
+    def __init__(self, seed, stop=None, last=None):
+        super().__init__(seed)
+        self.stop, self.last, self.steps = stop, last, []
+
+    def checkpoint(self, step, tensors, state):
+        self.last = Kept({name: array.copy() for name, array in tensors.items()}, json.loads(json.dumps(state)))
+        self.steps.append(step)
+        if step == self.stop:
+            raise KeyboardInterrupt
+
+    def latest_checkpoint(self):
+        return self.last
 
 
 def spoken(strategy: Any) -> str:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
 
 import numpy as np
 import pytest
@@ -19,30 +18,13 @@ from lab.training.recorder import QuietRecorder
 from lab.training.selection import Selection
 
 
-class Checkpoints(QuietRecorder):
-    """Keeps checkpoints; stops after epoch `stop`."""
-
-    def __init__(self, seed, stop=None, last=None):
-        super().__init__(seed)
-        self.stop, self.last, self.steps = stop, last, []
-
-    def checkpoint(self, step, tensors, state):
-        self.last = toys.Kept({name: array.copy() for name, array in tensors.items()}, json.loads(json.dumps(state)))
-        self.steps.append(step)
-        if step == self.stop:
-            raise KeyboardInterrupt
-
-    def latest_checkpoint(self):
-        return self.last
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("strategy", [s for s in EVERY_KIND if "solver" not in s], ids=spoken)
 def test_resumed_equals_uninterrupted_bit_for_bit(kind, strategy):
     train = {"early_stopping": 3, "dropout": 0.1, "epochs": 4}
     whole, _, told = toys.trained(kind, strategy, train)
     for stop in (1, 2):
-        run = Checkpoints(3, stop)
+        run = toys.Checkpoints(3, stop)
         with pytest.raises(KeyboardInterrupt):
             toys.trained(kind, strategy, train, run=run)
         assert run.steps[-1] == stop

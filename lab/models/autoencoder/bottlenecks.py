@@ -34,7 +34,7 @@ class SparseBottleneck(LinearBottleneck):
 
     def __init__(self, features: int, latent_size: int) -> None:
         super().__init__(features, latent_size)
-        self.standardise = nn.BatchNorm1d(latent_size, affine=False)
+        self.standardise = nn.BatchNorm1d(latent_size, eps=1e-10, affine=False)  # no scale is too small to be seen
         self.shift = nn.Parameter(torch.zeros(latent_size))
 
     def forward(self, features: Tensor) -> Tensor:
