@@ -63,7 +63,7 @@ def plan(config: AutoencoderConfig) -> DataFacts:
     facts = describe_task(config.data, "image", config.seed, labels="optional", anomaly=anomaly_of(config))
     planned_architecture(config.data, config.model, config.objective)
     if facts.counts["train"] < 2:
-        raise UserError(f"data.split.train: {facts.counts['train']} training picture; two or more are needed")
+        raise UserError(f"data: {facts.counts['train']} training picture; an autoencoder needs two or more")
     return facts
 
 
