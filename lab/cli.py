@@ -137,7 +137,7 @@ def neighbors(
     count: Annotated[int, typer.Option("-k", min=1, help="neighbours to list")] = 10,
     ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
 ) -> None:
-    """List neighbours of words, sums of words, words in context, items and new pictures."""
+    """List neighbours of words, sums of words, items and pictures."""
     from lab.terminal_words import print_neighbors
 
     print_neighbors(space, queries, count, ids)

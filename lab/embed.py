@@ -29,6 +29,9 @@ def embed_items(
     paths of pictures (their labels, where they have some, are kept).
     Raises `UserError` where nothing at all can be embedded.
     """
+    is_path = not data.startswith("hf:") and (Path(data).suffix or "/" in data)
+    if is_path and not Path(data).expanduser().exists():  # told before a network is loaded
+        raise UserError(f"{data}: no such file or folder (looked from {Path.cwd()})")
     encoder = find_encoder(model)
     if encoder.kind == "image":
         return _embed_pictures(cast("PictureEncoder", encoder), model, data, column, encoding)
