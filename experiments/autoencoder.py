@@ -75,6 +75,7 @@ def anomaly_of(config: AutoencoderConfig) -> str | None:
 def run(config: AutoencoderConfig, run: RunWriter) -> None:
     """Pictures → network → training → embedding → probes, reconstructions, and pictures of what was learnt."""
     from lab.autoencode import TrainedAutoencoder, architecture_for, built, plain_facts
+    from lab.autoencoder_figures import draw_latent_space, draw_latent_use
     from lab.classify import items_space, load_task, record_task, split_facts
     from lab.data.labelled.pixels import load_pixels, picture_shape
     from lab.probing import record_embedding
@@ -108,9 +109,10 @@ def run(config: AutoencoderConfig, run: RunWriter) -> None:
         found = record_anomalies(run, task, anomaly, errors["test"].mse, (pca, left["test"]))
 
     run.stage("draw")
-    draw_training(config, fitted, pca, left, run)
-    used = draw_latent_use(config, trained, pixels, vectors, run)
-    draw_latent_space(config, trained, task, pixels, vectors, run)
+    used = draw_latent_use(run, trained, pixels, vectors, config.objective)
+    if fitted.epochs:  # what was never trained has nothing to show
+        draw_training(config, fitted, pca, left, run)
+        draw_latent_space(run, trained, task, pixels, vectors, config.objective.kind)
 
     run.stage("save")
     if config.train.save_weights:
@@ -196,60 +198,9 @@ def draw_training(
     """The parts of the loss by epoch, held against what PCA of the same size leaves of validation pictures."""
     from lab.loss_curves import loss_curves
 
-    if not fitted.history:
-        return
     kind, loss = config.objective.kind, config.objective.loss
     level = (pca, float(left["validation"].mean())) if loss == "mse" and "validation" in left else None
     loss_curves(fitted.history, kind, loss, level).keep(run)
-
-
-def draw_latent_use(
-    config: AutoencoderConfig, trained: TrainedAutoencoder, pixels: np.ndarray, vectors: np.ndarray, run: RunWriter
-) -> dict[str, Any]:
-    """Which latent units or codebook entries are used at all: a figure, and numbers."""
-    import numpy as np
-
-    from lab.evaluation.latent_use import active_units, codebook_use
-    from lab.latent_pictures import codebook_in_use, units_in_use
-
-    active = active_units(vectors)
-    if config.objective.kind != "vq":
-        units_in_use(vectors, active).keep(run)
-        return {"active_units": int(active.sum()), "codebook": None}
-    size, chosen = config.objective.codebook_size, trained.codes(pixels)
-    share, perplexity = codebook_use(chosen, size)
-    codebook_in_use(np.bincount(chosen.ravel(), minlength=size) / chosen.size, share, perplexity).keep(run)
-    return {"active_units": int(active.sum()), "codebook": {"size": size, "used": share, "perplexity": perplexity}}
-
-
-def draw_latent_space(
-    config: AutoencoderConfig,
-    trained: TrainedAutoencoder,
-    task: Task,
-    pixels: np.ndarray,
-    vectors: np.ndarray,
-    run: RunWriter,
-) -> None:
-    """Walks through the latent space, and draws from it where the model has learnt to."""
-    from lab import latent_pictures as draw
-    from lab.reconstructions import as_floats
-
-    rows = task.rows(task.split.train)
-    train, objective, decode = vectors[rows], config.objective, trained.decode
-    if objective.kind == "vq":
-        draw.code_swaps(train, objective.codes, decode).keep(run)
-    elif vectors.shape[1] == 2:
-        draw.plane(train, decode).keep(run)
-    else:
-        draw.traversals(train, decode, units=objective.kind in ("variational", "sparse")).keep(run)
-    held = task.rows(next(iter(reversed(task.judged.values())), task.used))
-    pairs = draw.unlike_pairs(held, task.items.labels[task.used[held]], run.generator("interpolations"))
-    if len(pairs):
-        draw.interpolations(as_floats(pixels), vectors, pairs, decode).keep(run)
-    across, down = draw.SAMPLED
-    drawn = trained.sample(across * down, run.stream_seed("samples"))
-    if drawn is not None:
-        draw.samples(drawn, as_floats(pixels[rows]), as_floats(pixels[held[:200]])).keep(run)
 
 
 def parameters_of(model: Autoencoder) -> dict[str, int]:
@@ -316,7 +267,8 @@ def controls(config: AutoencoderConfig) -> list[tuple[str, dict[str, Any]]]:
     if config.anomaly is not None:  # a class that the others would be trained on
         return rows
     methods = [("raw pixels", {"name": "pixels", **shape})]
-    methods += [(f"PCA, {dimensions(size)}", {"name": "pca", "dimensions": size, **shape})]
+    if size <= most_components(config):
+        methods += [(f"PCA, {dimensions(size)}", {"name": "pca", "dimensions": size, **shape})]
     try:
         locate_backbone(PRETRAINED)
         backbone = {"name": PRETRAINED, "image_size": max(PRETRAINED_PIXELS, config.model.image_size or 0)}
@@ -324,6 +276,20 @@ def controls(config: AutoencoderConfig) -> list[tuple[str, dict[str, Any]]]:
     except UserError:  # it is packaged, but not installed
         pass
     return [*((label, {"experiment": "features", **same, "method": method}) for label, method in methods), *rows]
+
+
+def most_components(config: AutoencoderConfig) -> int:
+    """How many principal components the training pictures have; 0 where the data cannot be read, as planning says."""
+    from math import prod
+
+    from lab.classify import describe_pictures, describe_task
+
+    try:
+        counts = describe_task(config.data, "image", config.seed, labels="optional").counts
+        shape = describe_pictures(config.data, config.model.image_size, config.model.channels, config.seed)
+    except UserError:
+        return 0
+    return min(prod(shape), counts["train"] - 1)
 
 
 PRETRAINED, PRETRAINED_PIXELS = "efficientnet-lite0", 64
