@@ -139,8 +139,9 @@ def k_core(user: np.ndarray, item: np.ndarray, k: int) -> np.ndarray:
     """
     kept = np.arange(len(user), dtype=np.int64)
     while len(kept):
-        stays = (np.bincount(user[kept])[user[kept]] >= k) & (np.bincount(item[kept])[item[kept]] >= k)
-        if stays.all():
+        few_of_user, few_of_item = np.bincount(user[kept]) < k, np.bincount(item[kept]) < k
+        goes = few_of_user[user[kept]] | few_of_item[item[kept]]
+        if not goes.any():
             break
-        kept = kept[stays]
+        kept = kept[~goes]
     return kept

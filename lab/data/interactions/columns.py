@@ -58,7 +58,7 @@ def numbers_of(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
         return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     found = pd.to_numeric(pd.Series(column.to_pandas(), dtype=object), errors="coerce")
-    return found.to_numpy(dtype=np.float64, na_value=np.nan)
+    return found.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
 
 
 def times_of(column: pa.ChunkedArray) -> np.ndarray:

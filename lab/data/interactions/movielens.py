@@ -55,12 +55,12 @@ def ratings_file(folder: Path) -> Path | None:
 
 def read_ratings(file: Path, config: InteractionsConfig) -> RawInteractions:
     """The ratings of a MovieLens folder or an atomic file, without side tables. Raises `UserError` where unreadable."""
-    if file.suffix == ".inter":
-        return _read_atomic(file, config)
-    if file.suffix == ".csv":
-        columns, separator = header_of(file, "utf-8")
-        roles = choose_columns(columns, config, str(file))
-        table, malformed = read_csv(file, roles, separator=separator, encoding="utf-8")
+    if file.suffix in (".inter", ".csv"):
+        # RecBole's header names types (`user_id:token`).
+        header, separator = header_of(file, config.encoding)
+        plain = {name.partition(":")[0]: name for name in header}
+        roles = {role: plain[name] for role, name in choose_columns(list(plain), config, str(file)).items()}
+        table, malformed = read_csv(file, roles, separator=separator, encoding=config.encoding)
     else:
         roles = _ROLES
         names = list(roles.values())
@@ -69,7 +69,7 @@ def read_ratings(file: Path, config: InteractionsConfig) -> RawInteractions:
         separator = ":" if file.suffix == ".dat" else "\t"
         table, malformed = read_csv(file, roles, separator=separator, encoding="utf-8", names=names)
     raw = raw_of(table, roles, str(file), malformed)
-    raw.noun = "ratings"
+    raw.noun = "interactions" if raw.value is None else "ratings"
     return raw
 
 
@@ -133,15 +133,6 @@ def _films(films: pd.DataFrame) -> pd.DataFrame:
         year=titles.str.extract(r"\((\d{4})\)\s*$")[0].astype(float),
         genres=pd.Series([[] if empty else cell.split("|") for cell, empty in cells], films.index, dtype=object),
     )
-
-
-def _read_atomic(file: Path, config: InteractionsConfig) -> RawInteractions:
-    """RecBole's `.inter`: a table with tabs whose header names types (`user_id:token`)."""
-    header, _ = header_of(file, config.encoding)
-    plain = {name.partition(":")[0]: name for name in header}
-    roles = {role: plain[name] for role, name in choose_columns(list(plain), config, str(file)).items()}
-    table, malformed = read_csv(file, roles, separator="\t", encoding=config.encoding)
-    return raw_of(table, roles, str(file), malformed)
 
 
 def _atomic_side(file: Path) -> pd.DataFrame | None:

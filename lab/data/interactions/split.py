@@ -81,7 +81,8 @@ def split_interactions(interactions: Interactions, config: InteractionSplitConfi
 
 
 def _random(interactions: Interactions, config: InteractionSplitConfig) -> tuple[np.ndarray, str, list[str]]:
-    """Shares of each user's interactions, rounded down for the held-out parts, but one at least where two are there.
+    """Shares of each user's interactions, rounded down for what is held out; a part that is left without one gets one
+    (test first) as long as two are left to train on.
 
     As RecBole's ratio split grouped by user does (Zhao et al. 2021, arXiv:2011.01731), so that figures compare.
     """
@@ -91,14 +92,14 @@ def _random(interactions: Interactions, config: InteractionSplitConfig) -> tuple
     left = counts.copy()
     for name in ("validation", "test"):
         share = getattr(config, name)
-        held[name] = np.floor(share * counts + 1e-9).astype(np.int64)  # .1 of 10 is 1, whatever floats say
+        size = np.floor(share * counts + 1e-9).astype(np.int64)  # .1 of 10 is 1, whatever floats say
+        held[name] = np.clip(size, 0, np.maximum(left - 1, 0))
         left -= held[name]
     for name in ("test", "validation"):  # a user of two is tested, one of three is validated too
         given = (held[name] == 0) & (left > 1) & (getattr(config, name) > 0)
         held[name] += given
         left -= given
     test, validation = held["test"][interactions.user], held["validation"][interactions.user]
-    # A user of two under shares of a half each, say: one interaction stays to train on.
     part = np.where(place >= count - test, 2, np.where(place >= count - test - validation, 1, 0))
     notes = _alone(counts)
     shares = " / ".join(f"{getattr(config, name):.3g}" for name in PARTS)
