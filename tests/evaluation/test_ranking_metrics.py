@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from lab.evaluation.ranking_metrics import (
+    bootstrap_intervals,
     coverage,
     gini,
     intra_list_diversity,
@@ -111,3 +112,12 @@ def test_diversity_is_the_mean_over_pairs():
         for row in lists
     ]
     assert intra_list_diversity(lists, vectors) == pytest.approx(np.array(expected), abs=1e-6, nan_ok=True)
+
+
+def test_bootstrap_intervals_are_those_of_the_normal_law_for_many_users():
+    values = np.random.default_rng(0).normal([0.3, 0.5], [0.1, 0.2], (2000, 2))
+    low, high = bootstrap_intervals(values, resamples=4000)
+    half = 1.96 * values.std(axis=0, ddof=1) / np.sqrt(2000)
+    assert np.array(low) == pytest.approx(values.mean(axis=0) - half, abs=6e-4)
+    assert np.array(high) == pytest.approx(values.mean(axis=0) + half, abs=6e-4)
+    assert bootstrap_intervals(values) == bootstrap_intervals(values)

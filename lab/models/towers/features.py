@@ -120,9 +120,10 @@ class NumberEncoder(nn.Module):
         super().__init__()
         missing = np.isnan(table.values)
         values = np.where(missing, 0, table.values)
-        some = missing.any(axis=0)
-        if some.any():
-            values = np.concatenate([values, missing[:, some]], axis=1)
+        patterns = missing[:, missing.any(axis=0)]
+        if patterns.size:
+            whole = bool((patterns == patterns[:, :1]).all())  # a vector is missing as a whole: one column says it
+            values = np.concatenate([values, patterns[:, :1] if whole else patterns], axis=1)
         self.register_buffer("values", torch.from_numpy(values.astype(np.float32)), persistent=False)
         self.linear = nn.Linear(values.shape[1], dimension, bias=False)
 
@@ -131,15 +132,15 @@ class NumberEncoder(nn.Module):
         return functional.linear(self.values[index], self.linear.weight)
 
 
-def encoder_of(table: Table, dimension: int, sparse: bool) -> nn.Module:
-    """The encoder of a table, into `dimension` numbers; `sparse`: gradients of tables as sparse tensors."""
+def encoder_of(table: Table, dimension: int, sparse_from: int = 50_000) -> nn.Module:
+    """The encoder of a table, into `dimension` numbers; gradients of at least `sparse_from` rows are sparse tensors."""
     match table:
         case Ids():
-            return IdEncoder(table, dimension, sparse)
+            return IdEncoder(table, dimension, int(table.known.sum()) >= sparse_from)
         case Codes():
-            return CodeEncoder(table, dimension, sparse)
+            return CodeEncoder(table, dimension, table.levels >= sparse_from)
         case Bags():
-            return BagEncoder(table, dimension, sparse)
+            return BagEncoder(table, dimension, table.levels >= sparse_from)
         case Numbers():
             return NumberEncoder(table, dimension)
 

@@ -20,7 +20,8 @@ class Tower(nn.Module):
     """One side: its features, each encoded, joined, and perhaps put through a multilayer perceptron.
 
     `tables`: features of all n entities. `combine`: `sum` (all encoders of the same width) or `concat`. `hidden`:
-    widths of the perceptron's hidden layers; empty with `sum`: none at all.
+    widths of the perceptron's hidden layers; empty with `sum`: none at all. Tables of at least `sparse_from` rows have
+    sparse gradients.
     """
 
     def __init__(
@@ -31,12 +32,12 @@ class Tower(nn.Module):
         combine: Literal["sum", "concat"] = "sum",
         hidden: Sequence[int] = (),
         dropout: float = 0.0,
-        sparse: bool = False,
+        sparse_from: int = 50_000,
     ) -> None:
         super().__init__()
         width = hidden[0] if hidden and combine == "sum" else dimension
         self.names = [table.name for table in tables]
-        self.encoders = nn.ModuleList(encoder_of(table, width, sparse) for table in tables)
+        self.encoders = nn.ModuleList(encoder_of(table, width, sparse_from) for table in tables)
         self.combine = combine
         widths = [width * (len(tables) if combine == "concat" else 1), *hidden, dimension]
         layers: list[nn.Module] = []

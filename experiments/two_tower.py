@@ -1,0 +1,225 @@
+"""Two towers: users and items, queries and pages, paragraphs and titles in one space, by pairs that belong together.
+
+Each side is embedded from what is known of it; a pair's score is the similarity of its two vectors, so that everything
+can be ranked for everybody (Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item
+recommendations", RecSys).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from lab.config.base import ExperimentConfig
+from lab.data.interactions.config import InteractionsConfig
+from lab.experiment import DataFacts, Recipe
+from lab.recommend import RankingConfig
+from lab.training.two_tower_config import PairObjectiveConfig, SimilarityConfig, TowerConfig, TwoTowerTrainConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from lab.models.towers.towers import TwoTower
+    from lab.recommend import RankingTask
+    from lab.runs.writer import RunWriter
+    from lab.training.loop import Fitted
+
+
+class TwoTowerConfig(ExperimentConfig):
+    """`experiment: two_tower`."""
+
+    experiment: Literal["two_tower"] = "two_tower"
+    data: InteractionsConfig = Field(default_factory=InteractionsConfig)
+    dimension: Annotated[int, Field(ge=1)] = Field(64, description="of both sides' vectors")
+    user: TowerConfig = Field(default_factory=TowerConfig)
+    item: TowerConfig = Field(default_factory=TowerConfig)
+    similarity: SimilarityConfig = Field(default_factory=SimilarityConfig)
+    objective: PairObjectiveConfig = Field(default_factory=PairObjectiveConfig)
+    train: TwoTowerTrainConfig = Field(default_factory=TwoTowerTrainConfig)
+    ranking: RankingConfig = Field(default_factory=RankingConfig)
+
+
+def plan(config: TwoTowerConfig) -> DataFacts:
+    """Read, clean and split the pairs."""
+    from lab.recommend import describe_ranking_task
+
+    return describe_ranking_task(config.data)
+
+
+def run(config: TwoTowerConfig, run: RunWriter) -> None:
+    """Pairs → what each side is known by → two towers, trained → every user against every item."""
+    from lab.evaluation.ranking import by_vectors
+    from lab.recommend import both_sides, load_ranking_task, record_ranking, record_ranking_task
+    from lab.training.loop import train
+    from lab.training.two_tower import PairLearning, encode
+
+    run.stage("read the data")
+    task = load_ranking_task(config.data)
+    record_ranking_task(run, task)
+
+    run.stage("read what is known of both sides")
+    model = new_towers(config, task, run.stream_seed("initialisation"))
+    run.log(f"users by {', '.join(model.user.names)}; items by {', '.join(model.item.names)}")
+
+    run.stage("train")
+    before = task.judged.get("validation")
+    found = None if before is None else before[1]
+    learner = PairLearning(model, pairs_of(task), found, config.objective, config.train, run)
+    fitted = train(learner, config.train, run)
+
+    run.stage("evaluate")
+    users, items = encode(model, "user", task.users), encode(model, "item", task.items)
+    details = record_ranking(run, task, by_vectors(users, items), config.ranking, items)
+
+    run.stage("save")
+    run.embeddings(both_sides(task, users, items), "pairs", default=True)
+    if config.train.save_weights:
+        run.save_tensors("towers", {name: tensor.numpy() for name, tensor in learner.tensors().items()})
+    run.save_json("two_tower", {**about(config, task, model, fitted), **details})
+    record_curve(run, fitted)
+
+
+def new_towers(config: TwoTowerConfig, task: RankingTask, seed: int) -> TwoTower:
+    """Two towers over what the tables say, their weights drawn from `seed`."""
+    import torch
+
+    from lab.models.towers.towers import Tower, TwoTower
+    from lab.tower_features import tower_tables
+
+    pairs, known_items = task.interactions, task.popularity > 0
+    sides: dict[Literal["user", "item"], tuple[TowerConfig, Any, np.ndarray]] = {
+        "user": (config.user, pairs.user_table, task.known_users),
+        "item": (config.item, pairs.item_table, known_items),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        towers = [
+            Tower(
+                tower_tables(section, side, table, known, task.train),
+                config.dimension,
+                combine=section.combine,
+                hidden=section.hidden,
+                dropout=section.dropout,
+                sparse_from=config.train.sparse_from,
+            )
+            for side, (section, table, known) in sides.items()
+        ]
+        similarity = config.similarity
+        return TwoTower(
+            *towers, similarity=similarity.kind, temperature=similarity.temperature, learned=similarity.learned
+        )
+
+
+def pairs_of(task: RankingTask) -> Any:
+    """The training pairs, with their weights where the data have any."""
+    from lab.training.two_tower import Pairs
+
+    pairs, index = task.interactions, task.split.train
+    weight = None if pairs.weight is None else pairs.weight[index].astype("float32")
+    user, item = pairs.user[index].astype("int64"), pairs.item[index].astype("int64")
+    return Pairs(user, item, task.users, task.items, weight)
+
+
+def about(config: TwoTowerConfig, task: RankingTask, model: TwoTower, fitted: Fitted) -> dict[str, Any]:
+    """What was trained on what, as plain data."""
+    split = task.split
+    return {
+        "features": {"user": model.user.names, "item": model.item.names},
+        "objective": config.objective.kind,
+        "temperature": float(model.temperature.detach()),
+        "epochs": {"planned": config.train.epochs, "done": fitted.epochs, "best": fitted.best_epoch},
+        "seconds": fitted.seconds,
+        "seconds_per_epoch": fitted.step_seconds / max(1, fitted.epochs),
+        "cleaning": [{"name": s.name, "count": s.count, "what": s.what} for s in task.interactions.cleaning],
+        "split": {"how": split.how, "notes": split.notes, "sizes": {k: len(v) for k, v in split.parts().items()}},
+    }
+
+
+def record_curve(run: RunWriter, fitted: Fitted) -> None:
+    """Draw the ranking of validation pairs by epoch, where there were any."""
+    from lab.training.two_tower import PairLearning
+
+    values = [row[PairLearning.criterion] for row in fitted.history if PairLearning.criterion in row]
+    if len(values) < 2:
+        return
+    run.figure(
+        "validation",
+        draw_curve(values, fitted.best_epoch),
+        title="Ranking of validation pairs by epoch",
+        caption=f"nDCG@10 of the validation pairs after each epoch; the highest, {max(values):.3f} after epoch "
+        f"{fitted.best_epoch}, is kept.",
+        data={"epoch": list(range(1, len(values) + 1)), "ndcg@10": values},
+        alt=f"Line from {values[0]:.3f} to {max(values):.3f}",
+    )
+
+
+def draw_curve(values: list[float], best: int) -> Figure:
+    """nDCG by epoch, the kept one marked."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(5.4, 3.4), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(range(1, len(values) + 1), values, "o-", color="#0072B2", markersize=3)
+    axis.plot([best], [values[best - 1]], "o", color="#D55E00", markersize=7)
+    axis.set(xlabel="epochs trained", ylabel="nDCG@10 of validation pairs")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="#dddddd")
+    return figure
+
+
+SPOKEN_OBJECTIVE = {
+    "in_batch": "in-batch softmax",
+    "mixed": "mixed negatives",
+    "hard": "hard negatives",
+    "logistic": "logistic loss",
+    "bpr": "BPR",
+}
+SPOKEN_SPLIT = {
+    "random": "random split of each user",
+    "leave_last_out": "each user's last held out",
+    "time": "split at one moment",
+    "cold_users": "new users",
+    "cold_items": "new items",
+}
+
+
+def spoken(key: str, value: Any, config: TwoTowerConfig) -> str | None:
+    """Objectives and splits as people say them."""
+    if key == "objective.kind":
+        return SPOKEN_OBJECTIVE[value]
+    if key == "data.split.kind":
+        return SPOKEN_SPLIT[value]
+    return f"{value} dimensions" if key == "dimension" else None
+
+
+def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
+    """What every study shows beside its towers: no model, and the strong simple ones."""
+    same = {
+        "experiment": "recommender",
+        "seed": config.seed,
+        "data": config.data.model_dump(mode="json"),
+        "ranking": config.ranking.model_dump(mode="json"),
+    }
+    names = ["random", "popularity", "item_neighbors", "ease"]
+    if config.data.source.startswith("wikipedia-"):
+        names += ["tfidf", "word_vectors"]
+    spoken_names = {"random": "random items", "popularity": "most popular items", "item_neighbors": "item neighbours"}
+    spoken_names |= {"ease": "EASE", "tfidf": "TF-IDF of texts", "word_vectors": "mean word vectors"}
+    return [(spoken_names[name], {**same, "method": {"name": name}}) for name in names]
+
+
+recipe = Recipe(
+    name="two_tower",
+    summary="users and items (queries and pages, mentions and entities) in one space, ranked against everything",
+    version=1,
+    config=TwoTowerConfig,
+    plan=plan,
+    run=run,
+    spoken=spoken,
+    controls=controls,
+    tune={"objective.kind": "train.learning_rate"},
+)

@@ -1,0 +1,255 @@
+"""Two towers in the one training loop: batches of positive pairs, what they are held against, a ranking as judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lab.evaluation.ranking import by_vectors, rank
+from lab.evaluation.ranking_metrics import user_metrics
+from lab.models.towers.losses import bpr, log_probability_in_batch, logistic, sampled_softmax
+from lab.models.towers.towers import TwoTower
+from lab.training.batches import epoch_batches, steps_per_epoch
+from lab.training.config import LoopConfig
+from lab.training.loop import Learner, parameter_groups
+from lab.training.recorder import Recorder
+from lab.training.two_tower_config import PairObjectiveConfig, TwoTowerTrainConfig
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Index = NDArray[np.int64]
+JUDGED_AT = 10
+MINED_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Positive pairs to train on: `user`, `item` (n,) int64, `weight` (n,) float32 or None; of how many of each."""
+
+    user: Index
+    item: Index
+    users: int
+    items: int
+    weight: NDArray[np.float32] | None = None
+
+    def matrix(self) -> csr_array:
+        """Who had what, (users, items), ones, duplicates once, columns ascending."""
+        from scipy.sparse import coo_array
+
+        ones = np.ones(len(self.user), dtype=np.float32)
+        found = coo_array((ones, (self.user, self.item)), shape=(self.users, self.items)).tocsr()
+        found.data[:] = 1
+        found.sort_indices()
+        return found
+
+
+class PairLearning(Learner):
+    """Two towers that learn to tell pairs from what was drawn; the epoch is chosen by nDCG@10 of validation pairs.
+
+    `validation` (users, items): what each user is to be shown beside what `pairs` hold, or None.
+    """
+
+    shown = ("train_loss", f"validation_ndcg@{JUDGED_AT}")
+    criterion = f"validation_ndcg@{JUDGED_AT}"
+    higher_is_better = True
+
+    def __init__(
+        self,
+        model: TwoTower,
+        pairs: Pairs,
+        validation: csr_array | None,
+        objective: PairObjectiveConfig,
+        config: TwoTowerTrainConfig,
+        run: Recorder,
+    ) -> None:
+        self.module = self.model = model
+        self.pairs, self.objective, self.config, self.run = pairs, objective, config, run
+        self.history = pairs.matrix()
+        self._keys = pair_keys(self.history)
+        self.validation = validation
+        shares = [np.bincount(side, minlength=n) / len(side) for side, n in self._sides()]
+        self.user_share, self.item_share = (torch.from_numpy(share).float() for share in shares)
+        self.weights = _weights(pairs, shares[1], objective)
+        self.mined: Tensor | None = None
+
+    def _sides(self) -> list[tuple[Index, int]]:
+        return [(self.pairs.user, self.pairs.users), (self.pairs.item, self.pairs.items)]
+
+    def steps(self) -> int:
+        """As `Learner.steps`."""
+        return steps_per_epoch(len(self.pairs.user), self.config.batch_size)
+
+    def groups(self, config: LoopConfig) -> list[dict[str, Any]]:
+        """Large tables in a group of their own, whose steps touch only the rows that were read."""
+        tables = {
+            f"{name}.weight"
+            for name, module in self.model.named_modules()
+            if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse
+        }
+        groups = []
+        for group in parameter_groups(self.model, config):
+            members = list(zip(group["names"], group["params"], strict=True))
+            for sparse in (False, True):
+                own = [(name, parameter) for name, parameter in members if (name in tables) == sparse]
+                if own:
+                    names, parameters = zip(*own, strict=True)
+                    groups.append({**group, "names": list(names), "params": list(parameters), "sparse": sparse})
+        return groups
+
+    def batches(self, epoch: int) -> Iterator[Index]:
+        """Places of pairs in a new order; before some epochs hard negatives are searched."""
+        if self.objective.kind == "hard" and (self.mined is None or epoch % self.objective.mine_every == 0):
+            self.mined = self.mine()
+        self.model.train()
+        self._draw = self.run.generator(f"negatives/{epoch}")
+        places = np.arange(len(self.pairs.user))
+        yield from epoch_batches(places, self.config.batch_size, self.run.generator(f"order/{epoch}"))
+
+    def loss(self, batch: Index) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective's mean over the pairs of a batch."""
+        user, item = self.pairs.user[batch], self.pairs.item[batch]
+        users = self.model.vectors("user", torch.from_numpy(user))
+        items = self.model.vectors("item", torch.from_numpy(item))
+        weights = None if self.weights is None else self.weights[torch.from_numpy(batch)]
+        if self.objective.kind in ("logistic", "bpr"):
+            return self._against_drawn(user, item, users, items, weights), {}
+        return self._against_batch(user, item, users, items, weights), {}
+
+    def _against_batch(self, user: Index, item: Index, users: Tensor, items: Tensor, weights: Tensor | None) -> Tensor:
+        """Softmax over the items of the batch and, of `mixed`, drawn ones; of `hard`, each user's own."""
+        kind, size = self.objective.kind, len(item)
+        columns, drawn = item, 0
+        if kind == "mixed":
+            drawn = self.objective.negatives
+            more = self._draw.integers(0, self.pairs.items, drawn)
+            columns = np.concatenate([item, more])
+            items = torch.cat([items, self.model.vectors("item", torch.from_numpy(more))])
+        raw = self.model.scores(users, items)
+        scores = self._corrected(raw, self.item_share, columns, size, drawn)
+        if self.objective.mask_positives:
+            mask = positives_mask(self.history, user, columns)
+            mask[np.arange(size), np.arange(size)] = False
+            scores = scores.masked_fill(torch.from_numpy(mask), -torch.inf)
+        if kind == "hard":
+            scores = torch.cat([scores, self._hard(user, users)], dim=1)
+        target = torch.arange(size)
+        loss = sampled_softmax(scores, target, weights)
+        if self.objective.symmetric:
+            turned = self._corrected(raw[:, :size].T, self.user_share, user, size)
+            if self.objective.mask_positives:
+                turned = turned.masked_fill(torch.from_numpy(mask[:, :size].T.copy()), -torch.inf)
+            loss = (loss + sampled_softmax(turned, target, weights)) / 2
+        return loss
+
+    def _corrected(self, scores: Tensor, share: Tensor, columns: Index, size: int, drawn: int = 0) -> Tensor:
+        if self.objective.correction == "none":
+            return scores
+        return scores - log_probability_in_batch(share[torch.from_numpy(columns)], size, drawn, self.pairs.items)
+
+    def _hard(self, user: Index, users: Tensor) -> Tensor:
+        """Scores (b, m) of the users' mined negatives; -inf where there are fewer. They count as expected once."""
+        assert self.mined is not None
+        own = self.mined[torch.from_numpy(user)]
+        vectors = self.model.vectors("item", own.clamp(min=0).flatten()).view(*own.shape, -1)
+        return self.model.pair_scores(users[:, None], vectors).masked_fill(own < 0, -torch.inf)
+
+    def _against_drawn(self, user: Index, item: Index, users: Tensor, items: Tensor, weights: Tensor | None) -> Tensor:
+        """Each pair against negatives of its own, drawn evenly or by popularity."""
+        shape = (len(item), self.objective.negatives)
+        if self.objective.drawn_by == "popularity":
+            drawn = self.pairs.item[self._draw.integers(0, len(self.pairs.item), shape)]
+        else:
+            drawn = self._draw.integers(0, self.pairs.items, shape)
+        vectors = self.model.vectors("item", torch.from_numpy(drawn.ravel())).view(*shape, -1)
+        positive, negative = self.model.pair_scores(users, items), self.model.pair_scores(users[:, None], vectors)
+        if self.objective.correction == "logq" and self.objective.drawn_by == "popularity":
+            relative = (self.item_share * self.pairs.items).clamp(min=1e-12).log()  # 0 for an item drawn as if evenly
+            positive = positive - relative[torch.from_numpy(item)]
+            negative = negative - relative[torch.from_numpy(drawn)]
+        if self.objective.mask_positives:
+            known = are_pairs(self._keys, self.pairs.items, user, drawn)
+            negative = negative.masked_fill(torch.from_numpy(known), -torch.inf)
+        return (logistic if self.objective.kind == "logistic" else bpr)(positive, negative, weights)
+
+    def mine(self) -> Tensor:
+        """The best-ranked items of each user that are no positives of hers, (users, m) int64, -1: none left."""
+        scorer = by_vectors(*(encode(self.model, side, n) for side, n in self._counts()))
+        everyone, k = np.arange(self.pairs.users), min(self.objective.negatives, self.pairs.items)
+        found = rank(scorer, everyone, self.pairs.items, k, seen=self.history, seed=self.run.stream_seed("ties"))
+        return torch.from_numpy(found.items)
+
+    def _counts(self) -> list[tuple[Literal["user", "item"], int]]:
+        return [("user", self.pairs.users), ("item", self.pairs.items)]
+
+    def validate(self, epoch: int) -> dict[str, float]:
+        """nDCG and recall at 10 over the users that have validation pairs, training pairs left out of the lists."""
+        judged = self.judged()
+        if not len(judged):
+            return {}
+        users, items = (encode(self.model, side, n) for side, n in self._counts())
+        seed = self.run.stream_seed("ties")
+        found = rank(by_vectors(users, items), judged, len(items), JUDGED_AT, seen=self.history, seed=seed)
+        assert self.validation is not None
+        metrics = user_metrics(found.items, self.validation[judged], [JUDGED_AT], ["ndcg", "recall"])
+        return {f"validation_{name}": float(np.mean(values)) for name, values in metrics.items()}
+
+    def judged(self) -> Index:
+        """Users with validation pairs, of very many a sample that is the same after every epoch."""
+        if self.validation is None:
+            return np.empty(0, dtype=np.int64)
+        having = np.flatnonzero(np.diff(self.validation.indptr))
+        if len(having) <= self.config.judged_users:
+            return having
+        chosen = self.run.generator("judged users").choice(having, self.config.judged_users, replace=False)
+        return np.sort(chosen)
+
+
+def encode(model: TwoTower, side: Literal["user", "item"], count: int, at_once: int = 8192) -> NDArray[np.float32]:
+    """Vectors (count, d) float32 of all entities of one side, in evaluation mode."""
+    model.eval()
+    with torch.inference_mode():
+        parts = [
+            model.vectors(side, torch.arange(start, min(start + at_once, count))) for start in range(0, count, at_once)
+        ]
+    return torch.cat(parts).float().numpy()
+
+
+def positives_mask(history: csr_array, user: Index, columns: Index) -> NDArray[np.bool_]:
+    """Which of the pairs (user[i], columns[j]) are in `history`: (b, c) bool."""
+    unique, inverse = np.unique(columns, return_inverse=True)
+    starts, lengths = history.indptr[user].astype(np.int64), np.diff(history.indptr)[user].astype(np.int64)
+    begins = np.cumsum(lengths) - lengths
+    owned = history.indices[np.arange(lengths.sum()) + np.repeat(starts - begins, lengths)]
+    place = np.minimum(np.searchsorted(unique, owned), len(unique) - 1)
+    here = unique[place] == owned
+    mask = np.zeros((len(user), len(unique)), dtype=bool)
+    mask[np.repeat(np.arange(len(user)), lengths)[here], place[here]] = True
+    return mask[:, inverse]
+
+
+def pair_keys(history: csr_array) -> Index:
+    """Each pair of `history` (columns ascending) as one number, ascending: (nnz,) int64."""
+    owners = np.repeat(np.arange(history.shape[0]), np.diff(history.indptr))
+    return owners * history.shape[1] + history.indices
+
+
+def are_pairs(keys: Index, width: int, user: Index, items: Index) -> NDArray[np.bool_]:
+    """Whether each of `items` (b, m) is one of its user's (b,), by `pair_keys` of `width` items: (b, m) bool."""
+    asked = user[:, None] * width + items
+    return keys[np.minimum(np.searchsorted(keys, asked), len(keys) - 1)] == asked
+
+
+def _weights(pairs: Pairs, share: NDArray[np.float64], objective: PairObjectiveConfig) -> Tensor | None:
+    """What each pair counts: its own weight, times the inverse propensity of its item (Schnabel et al. 2016)."""
+    weights = None if pairs.weight is None else pairs.weight.astype(np.float64)
+    if objective.debias == "ips":
+        inverse = share[pairs.item] ** -objective.debias_power
+        weights = inverse / inverse.mean() * (1 if weights is None else weights)
+    return None if weights is None else torch.from_numpy(weights.astype(np.float32))
