@@ -73,17 +73,15 @@ def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
 
 
 def _answer(study: StudyRecord, comparison: Comparison) -> str:
-    """What the study comes to: of labelled tasks the strategy to train, of other rows how they compare."""
+    """What the study comes to: the strategy to train, the best embedding, and of other rows how they compare."""
     from lab.report.comparison import compare
-    from lab.report.finetune_answer import answers_of
-    from lab.report.finetune_rows import split_rows
+    from lab.report.parts import answers_of, parts_of
 
-    rows = study.rows()
-    found = answers_of(rows)
-    others = split_rows(rows)[1]
+    parts = parts_of(study.rows())
+    found = answers_of(parts)
     if not found:
         return comparison.answer
-    return "\n".join([*found, *([compare(others).answer] if any(row.runs for row in others) else [])])
+    return "\n".join([*found, *([compare(parts.others).answer] if any(row.runs for row in parts.others) else [])])
 
 
 def _after_run(run: Run) -> list[tuple[str, ...]]:

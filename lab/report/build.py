@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lab
-from lab.report.dots import dot_picture, dot_png
+from lab.report.autoencoder import AutoencoderPage, autoencoder_page
+from lab.report.autoencoder_maps import embedding_maps
+from lab.report.dots import Dots
 from lab.report.figures import PageFigure, learning_curves, run_figures
 from lab.report.finetune import FinetunePage, finetune_page
+from lab.report.finetune_answer import Answer
 from lab.report.finetune_maps import finetune_maps
-from lab.report.finetune_rows import split_rows
 from lab.report.maps import MOST_MAPS, build_maps, map_sources
 from lab.report.numbers import spoken_label
-from lab.report.scoreboard import Scoreboard, scoreboard
+from lab.report.parts import Parts, parts_of
+from lab.report.scoreboard import Part, Scoreboard, scoreboard
 from lab.report.sections import config_section, data_table, problems
 from lab.report.style import COLORS
 from lab.report.subject import Subject, subject_of
@@ -39,12 +42,23 @@ VENDOR = ("regl.min.js", "pub-sub-es.js", "regl-scatterplot.min.js")
 
 
 @dataclass
-class Beside:
-    """What a page about fine-tuning says of its other rows: their own answer and picture."""
+class Chapter:
+    """What a page says of one kind of rows: answers, figures or a picture of dots, and how sure it is.
 
+    The first chapter of a page is its answer; the others stand beside it under their titles.
+    """
+
+    id: str
     title: str
-    answer: str
-    picture: dict[str, Any] | None
+    answers: list[Answer]
+    figures: list[PageFigure]
+    dots: Dots | None
+    certainty: list[str]
+
+    @property
+    def picture(self) -> dict[str, Any] | None:
+        """The dots for the template, where there is no figure."""
+        return self.dots.in_page() if self.dots and not self.figures else None
 
 
 @dataclass
@@ -58,8 +72,9 @@ class Page:
     facts: str
     board: Scoreboard
     finetune: FinetunePage | None
-    beside: Beside | None
-    picture: dict[str, Any] | None
+    embeddings: AutoencoderPage | None
+    chapters: list[Chapter]
+    certainty: list[str]
     legend: list[dict[str, Any]]
     curves: list[PageFigure]
     figures: list[Any]
@@ -71,6 +86,15 @@ class Page:
     config: dict[str, Any]
     colophon: str
     pngs: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> Chapter:
+        """The first chapter."""
+        return self.chapters[0]
+
+    def beside(self, id: str) -> Chapter | None:
+        """Another chapter, where the page has it."""
+        return next((chapter for chapter in self.chapters[1:] if chapter.id == id), None)
 
 
 def build(target: Any, out: str | Path | None = None) -> Path:
@@ -130,33 +154,28 @@ def _scripts() -> list[str]:
 def _page(subject: Subject) -> Page:
     rows, settings = spoken_rows(subject.rows), subject.settings
     subject = replace(subject, rows=rows)
-    labelled, others = split_rows(rows)
-    finetune = finetune_page(labelled) if labelled else None
-    others = others if finetune else rows
-    board = scoreboard(rows, _parts(finetune, rows, others))
+    parts = parts_of(rows)
+    finetune, embeddings = finetune_page(parts.finetune), autoencoder_page(parts.embeddings)
+    others = [row for row in rows if not _told(row, finetune, embeddings)]
+    board = scoreboard(rows, _compared(finetune, embeddings, parts, others))
+    chapters = _chapters(rows, others, finetune, embeddings, board)
     sources = map_sources(others)
-    drawn = [*(finetune_maps(finetune.groups, finetune.choices) if finetune else []), *sources]
-    maps = build_maps(drawn, settings.map, settings.words)
-    drawn_rows = [row for row in rows if not finetune or row not in finetune.folded]
-    curves = learning_curves(drawn_rows)
-    groups = run_figures(rows, curves)
-    pngs = {
-        figure.name: figure.png for figure in [*curves.values(), *(f for g in groups for f in [*g.figures, *g.more])]
-    }
+    tuned = finetune_maps(finetune.groups, finetune.choices) if finetune else []
+    maps = build_maps(
+        [*tuned, *(embedding_maps(embeddings.groups) if embeddings else []), *sources], settings.map, settings.words
+    )
+    folded = [*(finetune.folded if finetune else []), *(embeddings.folded if embeddings else [])]
+    drawn = [row for row in rows if row not in folded]
+    curves = learning_curves(drawn)
+    groups = run_figures([row for row in rows if not embeddings or row not in embeddings.folded], curves)
+    figures = [
+        *(figure for page in (finetune, embeddings) if page for figure in page.figures),
+        *curves.values(),
+        *(figure for group in groups for figure in [*group.figures, *group.more]),
+    ]
+    pngs = {"answer": chapters[0].dots.png()} if chapters[0].dots and chapters[0].picture else {}
+    pngs |= {figure.name: figure.png for figure in figures}
     pngs |= {pane.name: pane.png for pane in (maps.panes if maps else [])}
-    beside: Beside | None = None
-    picture: dict[str, Any] | None = None
-    if finetune:
-        pngs = {figure.name: figure.png for figure in finetune.figures} | pngs
-        board.answer = " ".join(map(str, finetune.answers))
-        board.certainty = [*finetune.certainty, *map(typeset, board.notes)]
-        if others:
-            own = scoreboard(others)
-            beside = _beside(own)
-            board.certainty += own.certainty
-    if board.measured and not (finetune and finetune.main):
-        picture = dot_picture(board.picture_title, board.measured, board.picture_caption)
-        pngs = {"answer": dot_png(board.picture_title, board.measured), **pngs}
     return Page(
         version=lab.__version__,
         kicker=f"{subject.kind} · {subject.name}" if subject.title != subject.name else subject.kind,
@@ -165,11 +184,12 @@ def _page(subject: Subject) -> Page:
         facts=_facts(subject),
         board=board,
         finetune=finetune,
-        beside=beside,
-        picture=picture,
+        embeddings=embeddings,
+        chapters=chapters,
+        certainty=list(dict.fromkeys(text for chapter in chapters for text in chapter.certainty)),
         legend=[
             {"label": row.label, "color": i % len(COLORS)}
-            for i, row in enumerate(drawn_rows)
+            for i, row in enumerate(drawn)
             if any(len(run.metrics) > 1 for run in row.runs)
         ],
         curves=list(curves.values()),
@@ -185,27 +205,56 @@ def _page(subject: Subject) -> Page:
     )
 
 
-def _parts(finetune: FinetunePage | None, rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Sequence[Row]]:
+def _told(row: Row, finetune: FinetunePage | None, embeddings: AutoencoderPage | None) -> bool:
+    """Whether a row belongs to one of the pages that have a word of their own for it."""
+    return bool(finetune and row in finetune.rows) or bool(embeddings and row in embeddings.rows)
+
+
+def _compared(
+    finetune: FinetunePage | None, embeddings: AutoencoderPage | None, parts: Parts, others: Sequence[Row]
+) -> list[Part]:
     """The rows that are compared with each other: a part for each group of labelled tasks, and all others."""
-    if finetune is None:
-        return {"": rows}
-    parts: dict[str, list[Row]] = {}
-    for group in finetune.groups:
-        parts.setdefault(group.title, []).extend(entry.row for entry in group.entries)
-    grouped = {row.label for part in parts.values() for row in part}
-    for row in rows:
-        if row.label not in grouped and row not in others:
-            next(iter(parts.values())).append(row)
-    rest = {" " if "" in parts else "": list(others)} if others else {}
-    return {**parts, **rest}
+    found: dict[str, list[Row]] = {}
+    for group in finetune.groups if finetune else []:
+        found.setdefault(group.title, []).extend(entry.row for entry in group.entries)
+    grouped = {row.label for part in found.values() for row in part}
+    for row in parts.finetune if found else []:
+        if row.label not in grouped:
+            next(iter(found.values())).append(row)
+    compared = [Part(title, rows) for title, rows in found.items()]
+    compared += [Part("", embeddings.rows, embeddings.tables)] if embeddings else []
+    return compared + ([Part("", others)] if others else [])
 
 
-def _beside(board: Scoreboard) -> Beside | None:
-    """The answer of the rows that are not about fine-tuning; None where nothing of theirs was measured."""
-    if not board.measured:
-        return None
-    picture = dot_picture(board.picture_title, board.measured, board.picture_caption)
-    return Beside("Word embeddings", board.answer, picture)
+def _chapters(
+    rows: Sequence[Row],
+    others: Sequence[Row],
+    finetune: FinetunePage | None,
+    embeddings: AutoencoderPage | None,
+    board: Scoreboard,
+) -> list[Chapter]:
+    """What the page is about, most important first: fine-tuning, embeddings of pictures, everything else."""
+    found = []
+    colors = {row.label: place for place, row in enumerate(rows)}
+    if finetune:
+        certain = [*finetune.certainty, *map(typeset, board.notes)]
+        found.append(Chapter("finetune", "Fine-tuning", finetune.answers, finetune.main, board.dots, certain))
+    if embeddings:
+        dots = embeddings.dots(colors)
+        title, certain = "Embeddings of pictures", embeddings.certainty
+        found.append(Chapter("embeddings", title, embeddings.answers, embeddings.main, dots, certain))
+    if not found:
+        return [Chapter("beside", "", [Answer("", board.answer)], [], board.dots, board.certainty)]
+    own = scoreboard(others) if others else None
+    if own and own.dots:
+        found.append(Chapter("beside", _called(others), [Answer("", own.answer)], [], own.dots, own.certainty))
+    return found
+
+
+def _called(rows: Sequence[Row]) -> str:
+    """A heading for the rows that have no page of their own."""
+    words = {"word2vec", "pretrained", "contextual"}
+    return "Word embeddings" if {row.experiment for row in rows} & words else "Other rows"
 
 
 def spoken_rows(rows: Sequence[Row]) -> list[Row]:

@@ -46,6 +46,23 @@ class Measured:
         ]
 
 
+@dataclass(frozen=True)
+class Dots:
+    """The picture of a table, to be drawn in the page and as PNG."""
+
+    title: str
+    rows: list[Measured]
+    caption: str
+
+    def in_page(self) -> dict[str, Any] | None:
+        """For the template; see `dot_picture`."""
+        return dot_picture(self.title, self.rows, self.caption)
+
+    def png(self) -> bytes:
+        """The same picture as PNG."""
+        return dot_png(self.title, self.rows)
+
+
 def dot_picture(title: str, rows: Sequence[Measured], caption: str) -> dict[str, Any] | None:
     """Positions in percent of the width, for the template; None where there is nothing to show."""
     rows = [row for row in rows if math.isfinite(row.mean)]
@@ -104,7 +121,7 @@ def round_ticks(values: Sequence[float], most: int = 6) -> list[float]:
 def _tick_text(tick: float, ticks: Sequence[float]) -> str:
     step = ticks[1] - ticks[0]
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    return minus(plain(tick, min(decimals, 6))) if tick else "0"
+    return minus(plain(tick, min(decimals, 9))) if tick else "0"
 
 
 def dot_png(title: str, rows: Sequence[Measured]) -> bytes:

@@ -47,17 +47,24 @@ class PageFigure:
 
 
 def page_figure(
-    name: str, draw: Callable[[float], Figure], title: str, caption: str, alt: str, *, narrow: bool = True
+    name: str,
+    draw: Callable[[float], Figure],
+    title: str,
+    caption: str,
+    alt: str,
+    *,
+    narrow: bool = True,
+    wide: float = WIDE,
 ) -> PageFigure:
     """A figure for the page from `draw(width in inches)`: SVG for both widths, and a PNG for the folder."""
-    wide = draw(WIDE)
+    figure = draw(wide)
     return PageFigure(
         name=name,
-        png=png_of(wide),
+        png=png_of(figure),
         title=title,
         caption=typeset(caption),
         alt=typeset(alt),
-        source=data_uri(svg_of(wide), "image/svg+xml"),
+        source=data_uri(svg_of(figure), "image/svg+xml"),
         paper=False,
         narrow=data_uri(svg_of(draw(NARROW)), "image/svg+xml") if narrow else "",
     )

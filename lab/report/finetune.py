@@ -54,6 +54,7 @@ class FinetunePage:
     checks: list[DataCheck]
     groups: list[Group] = field(default_factory=list)
     choices: list[Choice | None] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
     @property
     def figures(self) -> list[PageFigure]:
@@ -103,6 +104,7 @@ def finetune_page(rows: Sequence[Row]) -> FinetunePage | None:
         checks=data_checks(groups),
         groups=groups,
         choices=choices,
+        rows=list(rows),
     )
 
 

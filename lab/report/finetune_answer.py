@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lab.evaluation.significance import ScoreRow
     from lab.report.finetune_rows import Entry, Group
     from lab.report.measured_groups import MeasuredRow, Test
-    from lab.runs.study import Row
 
 MARGIN = 0.01
 _VERDICTS = {
@@ -228,14 +227,6 @@ def certainty(group: Group, choice: Choice | None) -> list[str]:
     why = re.sub(r"(?<![\d.])0\.(?=\d)", ".", " ".join(choice.reasons))
     why = re.sub(r"(?<![\d.,])\d{5,}(?![\d.])", lambda found: f"{int(found[0]):,}", why)
     return [text for text in (f"{how}{own}", why, group.table.settle) if text]
-
-
-def answers_of(rows: Sequence[Row]) -> list[str]:
-    """The answer of each labelled task among these rows, a line a task; empty where none of them is finished."""
-    from lab.report.finetune_rows import groups_of, split_rows
-
-    groups = groups_of(split_rows(rows)[0])
-    return [str(found).replace("\u00a0", " ") for found in answers(groups, [choose(group) for group in groups])]
 
 
 def over_splits(groups: Sequence[tuple[Group, Choice | None]]) -> str:

@@ -66,12 +66,12 @@ def _block_names(run: Run) -> list[int]:
 
 
 def _source(entry: Entry, name: str, title: str, note: str) -> MapSource:
-    space = _test_items(entry.run.space(name))
+    space = only_test_items(entry.run.space(name))
     row = replace(entry.row, label=title)
     return MapSource(row, entry.run, space, section=SECTION, color="label", named=False, note=note)
 
 
-def _test_items(space: EmbeddingSpace) -> EmbeddingSpace:
+def only_test_items(space: EmbeddingSpace) -> EmbeddingSpace:
     """Only the test items, where the space says which these are."""
     if "split" not in space.metadata.columns:
         return space

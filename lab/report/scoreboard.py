@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lab.report.comparison import Comparison, compare
 from lab.report.comparison_text import gap_text
 from lab.report.comparison_views import BESIDE, PAIR_HEAD, pair_cells, shown_pairs
-from lab.report.dots import Measured
+from lab.report.dots import Dots, Measured
 from lab.report.headline import headline
 from lab.report.numbers import digits_for, plain, spoken
 from lab.report.text import short, typeset
@@ -25,6 +25,18 @@ MOST_OTHER = 300  # lines in the table of all other measurements
 RULE = "Bold marks the best row and every row that cannot be told from it."
 
 
+@dataclass(frozen=True)
+class Part:
+    """Rows that are compared only with each other. `title`: what is added to the title of their tables.
+
+    `tables`: where the part has its own, they are shown as they are, and its rows' other measurements stand in them.
+    """
+
+    title: str
+    rows: Sequence[Row]
+    tables: Sequence[dict[str, Any]] | None = None
+
+
 @dataclass
 class Scoreboard:
     """What the template shows of the comparison, and the rows of the picture; `notes`: what is in no table, and why."""
@@ -34,37 +46,40 @@ class Scoreboard:
     rule: str = ""
     tables: list[dict[str, Any]] = field(default_factory=list)
     other: dict[str, Any] | None = None
-    measured: list[Measured] = field(default_factory=list)
-    picture_title: str = ""
-    picture_caption: str = ""
+    dots: Dots | None = None
     notes: list[str] = field(default_factory=list)
 
 
-def scoreboard(rows: Sequence[Row], parts: Mapping[str, Sequence[Row]] | None = None) -> Scoreboard:
-    """Compare the rows by their primary test result, then by the first metric of every other test.
-
-    `parts`: rows that are compared only with each other, by what is added to the title of their tables.
-    """
+def scoreboard(rows: Sequence[Row], parts: Sequence[Part] = ()) -> Scoreboard:
+    """Compare the rows by their primary test result, then by the first metric of every other test."""
     places = {row.label: place for place, row in enumerate(rows)}
-    comparisons = [_titled(compare(list(part)), title) for title, part in (parts or {"": rows}).items()]
+    parts = parts or [Part("", rows)]
+    comparisons = [_titled(compare(list(part.rows)), part.title) for part in parts if part.tables is None]
     comparison = Comparison([t for c in comparisons for t in c.tables], [note for c in comparisons for note in c.notes])
-    tables = [*comparison.tables, *_secondary(rows, comparison)]
+    told = {row.label for part in parts if part.tables is not None for row in part.rows}
+    others = [row for row in rows if row.label not in told]
+    tables = [*comparison.tables, *_secondary(others, comparison)]
+    own = [table for part in parts for table in part.tables or ()]
     board = Scoreboard(
         answer=typeset(" ".join(headline(table) for table in _ranking(comparison.tables))) or _nothing(rows),
         certainty=_certainty(comparison),
-        rule=RULE if any(table.pairs for table in tables) else "",
-        tables=[_table(table) for table in tables],
-        other=_other(rows, {(t.evaluation, t.metric, t.split) for t in tables}),
+        rule=RULE if own or any(table.pairs for table in tables) else "",
+        tables=[*map(table_of, tables), *own],
+        other=_other(others, {(t.evaluation, t.metric, t.split) for t in tables}),
         notes=comparison.notes,
     )
     if comparison.tables:
         first = max(comparison.tables, key=lambda table: len(table.ranked))
-        notes = _what_they_read(rows)
-        board.measured = [_measured(row, places.get(row.label, 0), notes.get(row.label, "")) for row in first.ranked]
-        items = f"{first.n:,} test items"
-        board.picture_title = f"{first.title}, {items}" if first.n > 1 and items not in first.title else first.title
-        board.picture_caption = _caption(first)
+        board.dots = dots_of(first, places, _what_they_read(rows))
     return board
+
+
+def dots_of(table: Table, colors: Mapping[str, int], notes: Mapping[str, str]) -> Dots | None:
+    """The rows of a table that have a value, best first; `colors` and `notes` by label. None where none has."""
+    rows = [_measured(row, colors.get(row.label, 0), notes.get(row.label, "")) for row in table.ranked]
+    items = f"{table.n:,} test items"
+    title = f"{table.title}, {items}" if table.n > 1 and items not in table.title else table.title
+    return Dots(title, rows, _caption(table)) if rows else None
 
 
 def _titled(comparison: Comparison, title: str) -> Comparison:
@@ -161,7 +176,7 @@ def _caption(table: Table) -> str:
     return f"{', '.join(parts)}. Further {better} is better."
 
 
-def _table(table: Table) -> dict[str, Any]:
+def table_of(table: Table) -> dict[str, Any]:
     """A table for the template; the rows stand as in the study."""
     against = ["Against the best"] if table.pairs else []
     measured = f"{table.measured[:1].upper()}{table.measured[1:]}." if table.measured else ""
@@ -169,29 +184,36 @@ def _table(table: Table) -> dict[str, Any]:
     if not table.primary and table.pairs:
         lines = [f"The same rule, over {table.n:,} test items.", measured, "The answer does not rest on this test."]
     return {
+        "folded": False,
         "title": f"{_capital(table.title)}{'' if table.higher_is_better else ', lower is better'}",
         "head": [f"{_capital(spoken(table.metric))} (95 % interval)", *against],
-        "rows": [_line(row, bool(table.pairs)) for row in table.rows],
+        "rows": [line_of(row, bool(table.pairs)) for row in table.rows],
         "protocol": [" ".join(line for line in lines if line)],
-        "pairs": _pairs(table) if table.pairs else None,
+        "pairs": [pairs_of(table)] if table.pairs else [],
     }
 
 
-def _line(row: TableRow, pairs: bool) -> dict[str, Any]:
-    cell = None
-    if row.value is not None:
-        digits = digits_for(row.low, row.high)
-        between = (
-            "" if row.low is None or row.high is None else f"[{plain(row.low, digits)}, {plain(row.high, digits)}]"
-        )
-        cell = {"value": typeset(plain(row.value, digits)), "range": typeset(between), "best": row.best}
+def line_of(row: TableRow, pairs: bool) -> dict[str, Any]:
+    """A row of a table for the template: its value, what sets it apart from the best, its seeds and failures."""
     against = {"value": typeset(gap_text(row)) or "–", "range": "", "best": False}
     failed = f"{len(row.failed)} failed: {short(row.failed[0], 60)}" if row.failed else ""
     seeds = f"{row.seeds} of {row.planned}" if row.failed else row.status
-    return {"label": row.label, "cells": [cell, against] if pairs else [cell], "seeds": seeds, "failed": failed}
+    cells = [cell_of(row), *([against] if pairs else [])]
+    return {"label": row.label, "cells": cells, "seeds": seeds, "tags": [failed] if failed else []}
 
 
-def _pairs(table: Table) -> dict[str, Any]:
+def cell_of(row: TableRow) -> dict[str, Any] | None:
+    """The value of a row with its interval, bold by the rule; None where it has none."""
+    if row.value is None:
+        return None
+    digits = digits_for(row.low, row.high)
+    known = row.low is not None and row.high is not None
+    between = f"[{plain(row.low or 0.0, digits)}, {plain(row.high or 0.0, digits)}]" if known else ""
+    return {"value": typeset(plain(row.value, digits)), "range": typeset(between), "best": row.best}
+
+
+def pairs_of(table: Table) -> dict[str, Any]:
+    """Every pair of a table with its verdict and the other tests, folded away under it."""
     rows = []
     for pair in shown_pairs(table):
         first, difference, *tests = pair_cells(pair)
@@ -203,7 +225,15 @@ def _pairs(table: Table) -> dict[str, Any]:
         f"from “repeats alone” on. Effect: the difference in standard deviations of one {table.over}'s difference{on}."
     )
     head = ["Pair", "Difference", "Verdict", *(_capital(name) for name in PAIR_HEAD[2:])]
-    return {"label": f"Pairs of {table.title}", "caption": "", "head": head, "rows": rows, "notes": [note]}
+    label = f"Pairs of {table.title}"
+    return {
+        "name": spoken(table.evaluation),
+        "label": label,
+        "caption": "",
+        "head": head,
+        "rows": rows,
+        "notes": [note],
+    }
 
 
 def _other(rows: Sequence[Row], shown: set[tuple[str, str, str]]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
     from lab.runs.study import Row
 
+MOST_COLUMNS = 8  # rows of a study that stand beside each other
 MOST_PLANNED = 3  # runs not begun yet that are listed one by one
 NOT_COMPARED = {"report", "name", "seed", "data.split.seed", "data.split.fold"}
 
@@ -98,7 +99,9 @@ def data_table(rows: Sequence[Row]) -> dict[str, Any]:
         "label": "Data",
         "caption": "",
         "head": ["Rows", "What", "Counts", "Items in each split", "Fingerprint"],
-        "rows": [[listing(labels), *key] for key, labels in groups.items()],
+        "rows": [
+            ["all rows" if len(labels) == len(rows) > 1 else listing(labels), *key] for key, labels in groups.items()
+        ],
     }
 
 
@@ -149,7 +152,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:
 
 
 def _differences(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
-    """For each experiment with several rows, the keys whose values differ: a line a key, a column a row."""
+    """For each experiment with several rows, the keys whose values differ: a line a key, of many rows a line a row."""
     by_experiment: dict[str, list[Row]] = {}
     for row in rows:
         if row.runs:
@@ -157,13 +160,20 @@ def _differences(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
     for experiment, group in by_experiment.items():
         values = [flat(row.runs[0].config) for row in group]
         keys = [key for key in dict.fromkeys(k for v in values for k in v) if len({v.get(key) for v in values}) > 1]
+        lines = [
+            ["Setting", *(row.label for row in group)],
+            *([key, *(v.get(key, "–") for v in values)] for key in keys),
+        ]
+        if len(keys) < len(group) > MOST_COLUMNS:
+            lines = [list(line) for line in zip(*lines, strict=True)]
+            lines[0][0] = "Row"
         yield {
             "label": f"Settings of {experiment} that differ",
             "caption": f"{experiment}; all other settings are the same."
             if len(by_experiment) > 1
             else "All others are the same.",
-            "head": ["Setting", *(row.label for row in group)],
-            "rows": [[key, *(v.get(key, "–") for v in values)] for key in keys],
+            "head": lines[0],
+            "rows": lines[1:] if keys else [],
         }
 
 

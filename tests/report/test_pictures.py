@@ -160,8 +160,8 @@ def test_secondary_tests_have_tables_and_everything_else_is_listed(workshop):
         ["probe · accuracy · validation", "7", ".250"],
         ["probe · accuracy · a section", "7", "−.500"],
     ]
-    assert len(board.measured) == 2
-    assert board.measured[0].best
+    assert len(board.dots.rows) == 2
+    assert board.dots.rows[0].best
 
 
 def test_numbers_and_words():
