@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
     from lab.runs.writer import RunWriter
 
-OWN_KEYS = {"pixels": {"image_size", "channels"}, "pca": {"dimensions", "image_size", "channels"}}
+OWN_KEYS = {"pixels": ("image_size", "channels"), "pca": ("dimensions", "image_size", "channels")}
 
 
 class FeaturesMethodConfig(Section):
@@ -43,10 +43,10 @@ class FeaturesMethodConfig(Section):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        given = {key for key in self.model_fields_set - {"name"} if getattr(self, key) is not None}
-        needless = sorted(given - OWN_KEYS.get(self.name, {"backbone"}))
-        if needless:
-            raise ValueError(f"{needless[0]}: means nothing with name: {self.name}; leave it out")
+        own = {"name", *OWN_KEYS.get(self.name, ["backbone"])}
+        for key, field in type(self).model_fields.items():
+            if key not in own and getattr(self, key) != field.default:
+                raise ValueError(f"{key}: means nothing with name: {self.name}; leave it out")
         if self.name == "backbone" and self.backbone is None:
             raise ValueError("name: backbone needs backbone: {name: …}")
         return self
