@@ -4,7 +4,7 @@ Text: MiniLM-L6 on 2,000 sentences against the Hugging Face Trainer with `DataCo
 128, beside it). Images: EfficientNet-Lite0 at 224 px on the flowers against a plain PyTorch loop over `ImageFolder`.
 Same data, batch size, epochs, optimiser, schedule and precision on both sides, in turn, in one run; two epochs a depth
 after a warm-up. The sweep at 10 epochs is computed from them, the filling of the cache counted once.
-`--quick`: fewer items, depths `all` and `half` only. Without ../shared/data: the packaged data.
+`--quick`: fewer items, depths `all` and `half` only, one epoch a depth. Without ../shared/data: the packaged data.
 """
 
 from __future__ import annotations
@@ -39,24 +39,25 @@ from lab.training.strategies import make_plan
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 DEPTHS = {"all": "all", "all-1": "all-1", "all-2": "all-2", "half": "50%", "none": "none"}
-EPOCHS, SWEEP_EPOCHS, BATCH = 2, 10, 32
+SWEEP_EPOCHS, BATCH = 10, 32
 RATES = {"text": {"all": 1e-2, "deeper": 2e-4}, "image": {"all": 1e-2, "deeper": 1e-3}}
 
 
 @dataclass(frozen=True)
 class Task:
-    """Items with the places of those to train and to test on, and a fresh copy of the network at each call."""
+    """Items with the places of those to train (for `epochs`) and to test on, and a fresh network at each call."""
 
     name: str
     items: Items
     train: np.ndarray
     test: np.ndarray
     network: Callable[[], Backbone]
+    epochs: int
 
 
 @dataclass
 class Timed:
-    """One side at one depth: mean seconds of an epoch, and accuracy on the test items after `EPOCHS`."""
+    """One side at one depth: mean seconds of an epoch, and accuracy on the test items after them."""
 
     seconds: float
     accuracy: float
@@ -64,7 +65,7 @@ class Timed:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="depths all and half, fewer items: about a minute")
+    parser.add_argument("--quick", action="store_true", help="depths all and half, fewer items: half a minute")
     parser.add_argument("--only", choices=["text", "image"], help="one of the two halves")
     options = parser.parse_args()
     depths = ["all", "half"] if options.quick else list(DEPTHS)
@@ -83,10 +84,10 @@ def compare_text(depths: Sequence[str], quick: bool) -> list[str]:
         return ["text: the Hugging Face Trainer needs accelerate: pip install accelerate"]
     from peers.trainer import TrainerPeer
 
-    task = text_task(train=160 if quick else 2000, test=64 if quick else 1000)
-    lines = compare(task, "text", depths, "Trainer", TrainerPeer(task, BATCH, EPOCHS))
+    task = text_task(*(160, 64, 1) if quick else (2000, 1000, 2))
+    lines = compare(task, "text", depths, "Trainer", TrainerPeer(task, BATCH, task.epochs), quick)
     if not quick:
-        padded = TrainerPeer(task, BATCH, EPOCHS, pad_to=128)
+        padded = TrainerPeer(task, BATCH, task.epochs, pad_to=128)
         lines += compare(task, "text", ["all", "half"], "Trainer padding to 128", padded)
     return lines
 
@@ -94,11 +95,11 @@ def compare_text(depths: Sequence[str], quick: bool) -> list[str]:
 def compare_images(depths: Sequence[str], quick: bool, folder: Path) -> list[str]:
     from peers.image_loop import ImageLoop
 
-    task = image_task(train=32 if quick else 600, test=32 if quick else 200)
-    return compare(task, "image", depths, "plain loop", ImageLoop(task, BATCH, EPOCHS, folder / "images"))
+    task = image_task(*(32, 32, 1) if quick else (600, 200, 2))
+    return compare(task, "image", depths, "plain loop", ImageLoop(task, BATCH, task.epochs, folder / "images"), quick)
 
 
-def text_task(train: int, test: int) -> Task:
+def text_task(train: int, test: int, epochs: int) -> Task:
     if SHARED.is_dir():
         items = load_items(LabelledConfig(source=str(SHARED / "sentence_polarity"), encoding="latin-1"))
         name = "sentence_polarity"
@@ -112,10 +113,11 @@ def text_task(train: int, test: int) -> Task:
         order[:train],
         order[train:],
         lambda: load_backbone(locate_backbone("minilm-l6")),
+        epochs,
     )
 
 
-def image_task(train: int, test: int) -> Task:
+def image_task(train: int, test: int, epochs: int) -> Task:
     generator = np.random.default_rng(0)
     if SHARED.is_dir():
         items, name = load_items(LabelledConfig(source=str(SHARED / "flowers5"))), "flowers5"
@@ -129,12 +131,16 @@ def image_task(train: int, test: int) -> Task:
         parts[0][:train],
         parts[1][:test],
         lambda: load_backbone(locate_backbone("efficientnet-lite0"), image_size=224),
+        epochs,
     )
 
 
-def compare(task: Task, kind: str, depths: Sequence[str], name: str, peer: Any) -> list[str]:
+def compare(task: Task, kind: str, depths: Sequence[str], name: str, peer: Any, quick: bool = False) -> list[str]:
     """Time both sides depth by depth, printing as it goes; returns the lines of ratios, which stand last."""
-    print(f"\n{task.name}; {torch.get_num_threads()} threads, batches of {BATCH}, {EPOCHS} epochs a depth", flush=True)
+    print(
+        f"\n{task.name}; {torch.get_num_threads()} threads, batches of {BATCH}, epochs a depth: {task.epochs}",
+        flush=True,
+    )
     ours = Ours(task)
     blocks = ours.backbone.block_names
     frozen = {depth: resolve_depth(DEPTHS[depth], blocks) for depth in depths}
@@ -152,8 +158,10 @@ def compare(task: Task, kind: str, depths: Sequence[str], name: str, peer: Any) 
                 f"accuracy {timed.accuracy:.3f}",
                 flush=True,
             )
-    share = ours.overhead(frozen["half"])
-    lines = [f"\n{kind}: what lab does around the training steps takes {100 * share:.1f} % of their time"]
+    lines = [""]
+    if not quick:
+        share = ours.overhead(frozen["half"])
+        lines += [f"{kind}: what lab does around the training steps takes {100 * share:.1f} % of their time"]
     return lines + ratios(kind, name, found["lab"], found[name], fill)
 
 
@@ -196,10 +204,10 @@ class Ours:
         self._train(depth, 1e-5, few, 1)
 
     def run(self, depth: int, rate: float) -> Timed:
-        classifier, plan, cache, seconds = self._train(depth, rate, self.selection, EPOCHS)
+        classifier, plan, cache, seconds = self._train(depth, rate, self.selection, self.task.epochs)
         found = predict(classifier, plan, cache, self.task.test)
         accuracy = float((found.logits.argmax(1) == self.task.items.labels[self.task.test]).mean())
-        return Timed(seconds / EPOCHS, accuracy)
+        return Timed(seconds / self.task.epochs, accuracy)
 
     def _train(self, depth: int, rate: float, selection: Selection, epochs: int) -> tuple[Any, Any, PrefixCache, float]:
         backbone = self.task.network()
