@@ -26,7 +26,7 @@ class AutoencoderModelConfig(Section):
     architecture: Literal["dense", "convolutional", "backbone"] = Field(
         "convolutional", description="backbone: the encoder is a pretrained network, the decoder convolutional"
     )
-    widths: Annotated[list[Count], Field(min_length=1, max_length=8)] = Field(
+    widths: Annotated[list[Count], Field(min_length=1)] = Field(
         [32, 64],
         description="of the layers (dense), or channels of the stages (convolutional); each halves the picture",
     )
@@ -48,6 +48,8 @@ class AutoencoderModelConfig(Section):
     def _goes_together(self) -> Self:
         if (self.architecture == "backbone") != (self.backbone is not None):
             raise ValueError("architecture: backbone and backbone: {name: …} go together")
+        if self.backbone is not None and self.backbone.image_size is not None:
+            raise ValueError("backbone.image_size: pictures are read at one size; give image_size beside architecture")
         if self.backbone is None and self.frozen_depth != "all":
             raise ValueError("frozen_depth: means nothing without architecture: backbone; leave it out")
         return self

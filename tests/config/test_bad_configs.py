@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 import pytest
+from bad_autoencoders import AUTOENCODERS
 
 from lab.config import load
 from lab.errors import ConfigError
@@ -323,6 +324,7 @@ REFERENCES = [
 ]  # fmt: skip
 
 GROUPS = {
+    "autoencoders": [Bad(*case) for case in AUTOENCODERS],
     "unknown keys": UNKNOWN_KEYS,
     "wrong values": WRONG_VALUES,
     "experiments": EXPERIMENTS,
