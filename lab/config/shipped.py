@@ -38,9 +38,11 @@ def shipped_names() -> list[str]:
 
 
 def shipped_like(name: str) -> list[str]:
-    """The shipped configs whose name, or its last part, is most like a wrong one."""
+    """The shipped configs whose name, or its last part, is most like a wrong one; of a folder's name all in it."""
     names = shipped_names()
-    stem = name.removesuffix(".yaml").removesuffix(".yml")
+    stem = name.removesuffix(".yaml").removesuffix(".yml").removesuffix("/")
+    if inside := [full for full in names if full.startswith(f"{stem}/")]:
+        return inside
     return nearest(stem, names, 1) or [full for full in names if nearest(stem, [full.rsplit("/", 1)[-1]])][:2]
 
 

@@ -122,3 +122,8 @@ def test_an_editor_finds_nothing_wrong(path, schema):
 
 def test_the_shipped_schema_is_this_one(schema):
     assert json.loads((configs_dir() / "schema.json").read_text(encoding="utf-8")) == schema, AS_OURS
+
+
+def test_the_name_of_a_folder_of_configs_is_answered_with_all_in_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"did you mean word2vec/cbow, .*word2vec/skipgram\?"):
+        write_new("word2vec", tmp_path)

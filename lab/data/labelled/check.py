@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.data.labelled.items import Broken, open_items
+from lab.config.base import Section
+from lab.data.labelled.config import LabelledConfig, Labels
+from lab.data.labelled.items import Broken, open_items, too_few_classes
 from lab.errors import UserError
 
 if TYPE_CHECKING:
-    from lab.data.labelled.config import LabelledConfig, Labels
     from lab.data.labelled.items import Items
 
 # Two good classifiers disagree on about a tenth of the items. (1.96 + .84): level .05 two-sided, power .8.
@@ -29,8 +30,8 @@ class DataCheck:
     `classes`: labelled items of each class. `duplicates`: pairs of ids that are copies, exact or near; `clusters`: all
     copies of one item together. `smallest_difference`: the difference in accuracy between two classifiers that disagree
     on a tenth of the items that the test part shows with probability .8 at level .05; None without a test part.
-    `problem`: why the items cannot be split as the config says, "" where they can. `advice`: what the size of the data
-    suggests.
+    `problem`: why the items cannot be split as the config says, "" where they can. `advice`: what the data are good
+    for, and what their size suggests. `pictures`: what they look like, in words.
     """
 
     description: str
@@ -48,6 +49,7 @@ class DataCheck:
     problem: str = ""
     notes: list[str] = field(default_factory=list)
     advice: str = ""
+    pictures: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON-like data."""
@@ -82,12 +84,13 @@ def check_items(items: Items, config: LabelledConfig, labels: Labels = "required
         odd=items.odd,
         duplicates=[(items.ids[a], items.ids[b]) for a, b in copies.pairs],
         clusters=[[items.ids[i] for i in cluster] for cluster in copies.clusters()],
-        smallest_difference=smallest_difference(parts.get("test", 0)),
+        smallest_difference=smallest_difference(parts.get("test", 0)) if len(items.classes) > 1 else None,
         parts=parts,
         how=how,
         problem=problem,
         notes=notes,
-        advice=_advice(labelled, config),
+        advice=_advice(items, config),
+        pictures=_pictures(items),
     )
 
 
@@ -105,11 +108,33 @@ def smallest_difference(n: int, disagreement: float = _DISAGREEMENT) -> float | 
 
 
 def check_source(config: LabelledConfig) -> DataCheck:
-    """The data check of a source that need not be fit for training. Raises `UserError` for one that cannot be read."""
+    """The data check of a source that need not be fit for training: one of fewer than two classes is taken as one
+    without labels. Raises `UserError` for a source that cannot be read.
+    """
+    items = open_items(config, "optional")
+    if len(items.classes) < 2:
+        return check_items(items, config, "optional")
     return check_items(open_items(config), config)
 
 
-def _advice(labelled: int, config: LabelledConfig) -> str:
+def _pictures(items: Items) -> str:
+    if items.images is None or not len(items):
+        return ""
+    from lab.data.labelled.pixels import picture_shape
+
+    sides = items.images.sides
+    span = f"{sides.min()}" if sides.min() == sides.max() else f"{sides.min()} to {sides.max()}"
+    colours = "in colour" if items.images.coloured.any() else "all grey"
+    _, size, _ = picture_shape(items)
+    return (
+        f"{colours}, shorter sides of {span} pixels; an autoencoder reads them at {size}×{size} by default"
+    )
+
+
+def _advice(items: Items, config: LabelledConfig) -> str:
+    if len(items.classes) < 2:
+        return f"fit for an embedding (autoencoder, features), not for a classifier: {too_few_classes(items.classes)}"
+    labelled = int((items.labels >= 0).sum())
     if labelled >= FEW_LABELS or config.split.folds:
         return ""
     return (
@@ -128,29 +153,24 @@ def shown_source(source: str, overrides: Sequence[str] = ()) -> str:
 
 def config_of(source: str, overrides: Sequence[str] = ()) -> LabelledConfig:
     """The config of a source with overrides such as `data.label=kind`. Raises `UserError` for a key that is none."""
-    from pydantic import ValidationError
-
+    from lab.config.places import COMMAND_LINE, Tree
     from lab.config.resolve import parse_override
-    from lab.data.labelled.config import LabelledConfig
+    from lab.config.validate import validate
 
-    values: dict[str, Any] = {"source": source}
+    tree = Tree({"data": {"source": source}}, {("data", "source"): COMMAND_LINE})
     for override in map(parse_override, overrides):
-        path = override.path[1:] if override.path[0] == "data" else override.path
-        inner = values
-        for part in path[:-1]:
-            inner = inner.setdefault(part, {})
-        inner[path[-1]] = override.value
-    try:
-        return LabelledConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(["data", *map(str, first["loc"])])
-        raise UserError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from None
+        path = override.path if override.path[0] == "data" else ("data", *override.path)
+        tree = tree.with_value(path, override.value, COMMAND_LINE)
+    return validate(tree, _DataConfig).data
+
+
+class _DataConfig(Section):
+    data: LabelledConfig
 
 
 def describe_check(check: DataCheck) -> str:
     """A data check as lines of text."""
-    lines = [check.description, ""]
+    lines = [check.description, *([check.pictures] if check.pictures else []), ""]
     lines += _table(check.classes)
     if check.unlabelled and check.classes:
         lines.append(f"  {check.unlabelled:,} without a label")

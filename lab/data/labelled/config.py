@@ -20,7 +20,11 @@ class SplitConfig(Section):
     train: Size = Field(0.6, description="share (0.6; 1: everything) or number (600) of items; the rest is left out")
     validation: Size = Field(0.2, description="share or number; chooses learning rate, epoch and depth")
     test: Size = Field(0.2, description="share or number; used once, for the reported numbers; 0: none")
-    by: str | list[str] | None = Field("label", description="columns whose shares are kept alike in every split")
+    by: str | list[str] | None = Field(
+        "label",
+        description="columns whose shares are kept alike in every split",
+        json_schema_extra={"synonyms": ["stratify", "stratified", "stratify_by"]},
+    )
     group: str | None = Field(
         None,
         description="column whose values never stand on two sides, e.g. patient; none: not even the data's own",

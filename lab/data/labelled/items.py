@@ -122,7 +122,7 @@ def load_items(config: LabelledConfig, labels: Labels = "required") -> Items:
     if not len(items):
         raise UserError(f"data.source: {config.source}: no items that can be used")
     if labels == "required" and len(items.classes) < 2:
-        raise UserError(f"data.source: {config.source}: {_too_few_classes(items.classes)}")
+        raise UserError(f"data.source: {config.source}: {too_few_classes(items.classes)}")
     for column in config.slices:
         items.column(column, "data.slices")
     return items
@@ -153,9 +153,10 @@ def _packaged_items(name: str) -> Items:
     return make_items(read_source(LabelledConfig(source=name)), single=True)
 
 
-def _too_few_classes(classes: list[str]) -> str:
+def too_few_classes(classes: list[str]) -> str:
+    """Why items of no class or one cannot be classified."""
     found = f"only one class, {classes[0]!r}" if classes else "no labels"
-    return f"{found}; a classifier needs two or more (a folder, a text file or a value of the label column each)"
+    return f"{found}; a classifier needs two classes or more (a folder, a text file or a value of the label column each)"
 
 
 def _broken_items(broken: list[Broken], source: str) -> str:
@@ -241,8 +242,9 @@ def _fingerprint(items: Items) -> str:
 
 
 def _describe(items: Items, raw: RawItems) -> str:
-    classes = f" in {len(items.classes)} classes" if items.classes else ""
+    classes = f" in {len(items.classes)} class{'es' * (len(items.classes) > 1)}" if items.classes else ""
+    noun = raw.noun.removesuffix("s") if len(items) == 1 else raw.noun
     unlabelled = int((items.labels < 0).sum())
     without = f", {unlabelled:,} of them without a label" if unlabelled and items.classes else ""
     skipped = f" ({len(items.broken):,} broken left out)" if items.broken else ""
-    return f"{len(items):,} {raw.noun} of {raw.where}{classes}{without}{skipped}"
+    return f"{len(items):,} {noun} of {raw.where}{classes}{without}{skipped}"

@@ -54,7 +54,7 @@ def test_a_source_is_shown_as_text(photos):
     assert "split: 12 train, 4 validation, 4 test" in text
     assert "split: 10 train" in shown_source(str(photos), ["data.split.train=0.5", "split.validation=0.3"])
     assert is_source(str(photos))
-    with pytest.raises(UserError, match=r"data\.labl: Extra inputs"):
+    with pytest.raises(UserError, match=r"unknown key data\.labl; did you mean data\.label\?"):
         config_of(str(photos), ["data.labl=x"])
 
 

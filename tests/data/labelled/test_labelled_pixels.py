@@ -97,6 +97,8 @@ def test_digits_keep_their_grey_levels():
     pixels = load_pixels(items, (1, 8, 8))
     np.testing.assert_array_equal(np.round(pixels[:, 0] / 255 * 16), load_digits().images)
     assert len(np.unique(pixels)) == 17
+    # The same bytes as a backbone reads.
+    np.testing.assert_array_equal(items.images.decode(np.arange(len(items)), 8, "bicubic", 1), pixels)
 
 
 def test_a_grey_photograph_in_three_channels_is_grey_and_one_with_colours_is_not(tmp_path):

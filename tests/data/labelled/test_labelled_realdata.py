@@ -12,6 +12,7 @@ from lab.data.labelled.config import LabelledConfig
 from lab.data.labelled.duplicates import find_duplicates
 from lab.data.labelled.images import FileImages
 from lab.data.labelled.items import load_items
+from lab.data.labelled.pixels import load_pixels, picture_shape
 from lab.data.labelled.similar_pictures import similar_pictures
 from lab.data.labelled.split import split_items
 from lab.errors import UserError
@@ -115,3 +116,28 @@ def test_changed_copies_are_found(shared_data, name, least, kind):
     true = {(k, 100 + k) for k in range(40)}
     assert found <= true
     assert len(found) >= least * 40
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("name", "shape"), [("eurosat", (3, 64, 64)), ("flowers5", (3, 64, 64))])
+def test_pixels_of_real_pictures_are_those_of_pil(shared_data, monkeypatch, tmp_path, name, shape):
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path))
+    items = load(shared_data / name).subset(np.arange(0, 600, 20))
+    assert picture_shape(items) == shape
+    pixels = load_pixels(items, shape)
+    for at, identifier in enumerate(items.ids):
+        with Image.open(shared_data / name / identifier) as image:
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            box = (left, top, left + side, top + side)
+            wanted = image.convert("RGB").resize((64, 64), Image.Resampling.BICUBIC, box=box)
+        difference = np.abs(pixels[at].transpose(1, 2, 0).astype(int) - np.asarray(wanted))
+        # A larger JPEG is decoded at half its size first.
+        assert difference.max() == 0 if side == 64 else difference.mean() < 8
+
+
+@pytest.mark.realdata
+def test_pixels_of_idx_files_are_taken_as_they_are(shared_data):
+    items = load(shared_data / "mnist_t10k")
+    assert picture_shape(items) == (1, 28, 28)
+    assert load_pixels(items, (1, 28, 28)).shape == (10000, 1, 28, 28)

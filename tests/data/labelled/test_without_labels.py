@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pictures_made import picture
 
 from lab.classify import Task, describe_pictures, describe_task, load_task
+from lab.data.labelled.check import shown_source
 from lab.data.labelled.config import LabelledConfig
 from lab.data.labelled.items import load_items
 from lab.data.labelled.split import split_items, withhold
@@ -218,3 +219,32 @@ def test_texts_have_no_shape(tmp_path):
     (tmp_path / "notes.txt").write_text("one thing\nanother\na third\na fourth\na fifth\n")
     with pytest.raises(UserError, match="holds texts, but images are needed here"):
         describe_pictures(config_of(tmp_path / "notes.txt"))
+
+
+# --- the data check
+
+
+def test_the_data_check_of_pictures_without_labels(flat):
+    (flat / "torn.png").write_bytes((flat / "00.png").read_bytes()[:60])
+    said = shown_source(str(flat))
+    assert "20 images of" in said
+    assert "in colour, shorter sides of 64 pixels; an autoencoder reads them at 64×64 by default" in said
+    assert "torn.png: truncated" in said
+    assert "split: 12 train, 4 validation, 4 test (random)" in said
+    assert "fit for an embedding (autoencoder, features), not for a classifier: no labels" in said
+    assert "smallest difference" not in said
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.split.trian=0.5", "unknown key data.split.trian; did you mean data.split.train?"),
+        ("duplicates=rmove", "did you mean 'remove'?"),
+        ("data.split.train=0.9", "data.split: train, validation and test: the shares add up to more than 1"),
+    ],
+)
+def test_a_mistake_in_a_setting_of_the_data_check(flat, override, said):
+    with pytest.raises(UserError) as raised:
+        shown_source(str(flat), [override])
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
