@@ -33,7 +33,8 @@ def find_config(name: str, folder: Path, origin: Origin | None = None) -> Path:
     beside = [f.name for f in sorted(path.parent.glob("*.y*ml"))] if _exists(path.parent) else []
     alike = nearest(path.name, beside, 1, cutoff=0.75)
     near = [str(Path(name).with_name(alike[0]))] if alike else []
-    cure = did_you_mean([*near, *shipped_like(name)][: 2 if near else None]) or "; `lab list configs` names the shipped ones"
+    guesses = [*near, *shipped_like(name)[:1]] if near else shipped_like(name)
+    cure = did_you_mean(guesses) or "; `lab list configs` names the shipped ones"
     raise mistake(origin, f"there is no file and no shipped config {name!r}{cure}")
 
 
