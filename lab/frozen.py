@@ -105,7 +105,7 @@ def diagnose(cache: PrefixCache, task: Task, seed: int = 0) -> dict[str, Any]:
         [[items.ids[i], items.fingerprints[i], int(items.labels[i])] for i in index]
         for index in (split.train, split.validation, split.test)
     ]
-    made_by = [cache.backbone.fingerprint(), cache.inputs.preprocessing_key, cache.precision, str(seed), "1"]
+    made_by = [cache.backbone.fingerprint(), cache.inputs.preprocessing_key, cache.precision, str(seed), "2"]
     key = digest(*made_by, json.dumps(described))
 
     def make(folder: Path) -> None:

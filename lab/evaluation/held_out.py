@@ -33,7 +33,7 @@ def held_out_ridge(
 ) -> NDArray[np.float64]:
     """Predict the `targets` (n, t) of every fold by ridge regression on the other folds: (penalties, n, t) float64.
 
-    `features` (n, d), best `standardized`; `folds` (n,); the intercept goes unpenalised. A penalty counts in units of
+    `features` (n, d), `folds` (n,); the intercept goes unpenalised. A penalty counts in units of
     the mean eigenvalue of the training items' covariance, so that one value means the same for every network.
     Solved in the features or in the items, whichever are fewer.
     """
