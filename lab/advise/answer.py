@@ -25,7 +25,8 @@ SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
 class Strategy:
     """One row: its validation score with its interval, what one training takes, and what it chose for itself.
 
-    `low`, `high`: None where there is but one number. `seconds`: of training and judging, the frozen part apart.
+    `low`, `high`: None where there is but one number. `seconds`: of one training and of the frozen part before it,
+    whoever computed that, as the report counts them.
     """
 
     label: str
@@ -169,12 +170,12 @@ def _strategy(part: MeasuredRow, candidate: Candidate, metric: str) -> Strategy:
 
 
 def _seconds(runs: Sequence[Run]) -> float:
-    """What training and judging one run took, the mean; all of the run where its recipe did not say."""
+    """What training one run takes, its frozen part included, the mean; all of the run where its recipe did not say."""
     found = []
     for run in runs:
         try:
             seconds = run.json(run.experiment)["seconds"]
-            found.append(float(seconds["train"]) + float(seconds.get("evaluate", 0.0)))
+            found.append(float(seconds["train"]) + float(seconds.get("prefix", 0.0)))
         except (LabError, KeyError, TypeError):
             found.append(float(run.info.get("seconds") or 0.0))
     return mean(found)

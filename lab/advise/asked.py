@@ -83,7 +83,7 @@ def look(request: Request) -> Asked:
 
     settings = _settings(request)
     controls = bool(settings.pop("controls", True))
-    config = LabelledConfig.model_validate(_checked(settings)["data"])
+    config = LabelledConfig.model_validate(_checked(request)["data"])
     items = load_items(config)
     labelled = int((items.labels >= 0).sum())
     if not labelled:
@@ -106,10 +106,7 @@ def look(request: Request) -> Asked:
 def _settings(request: Request) -> dict[str, Any]:
     from lab.config.resolve import parse_override
 
-    data: dict[str, Any] = {"source": request.source}
-    data |= {name: value for name in ("text", "label") if (value := getattr(request, name))}
-    data["duplicates"] = "remove"
-    settings: dict[str, Any] = {"experiment": "finetune", "data": data}
+    settings = _without_overrides(request)
     for override in map(parse_override, request.overrides):
         if override.target or override.path[0] not in ("data", "backbone", "train", "controls"):
             raise UserError(
@@ -122,10 +119,17 @@ def _settings(request: Request) -> dict[str, Any]:
     return settings
 
 
-def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _without_overrides(request: Request) -> dict[str, Any]:
+    data: dict[str, Any] = {"source": request.source}
+    data |= {name: value for name in ("text", "label") if (value := getattr(request, name))}
+    return {"experiment": "finetune", "data": {**data, "duplicates": "remove"}}
+
+
+def _checked(request: Request) -> dict[str, Any]:
+    """All values; a mistake in an override is told as one of the command line."""
     from lab.config import load
 
-    return load(settings).cells[0].values
+    return load(_without_overrides(request), request.overrides).cells[0].values
 
 
 def _pixels(items: Items) -> int | None:

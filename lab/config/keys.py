@@ -117,9 +117,16 @@ class Keys:
             kind = "a list, give it whole" if "array" in _types(self.branches(parent)) else "not a section"
             return f"{start}; {dotted(around)} is {kind}"
         near = [dotted((*around, name)) for name in nearest(wrong, siblings, 1)]
-        cure = did_you_mean(self._same_name(wrong) or near or self._alike_elsewhere(wrong))
+        meant = self._synonym(wrong, around) or self._same_name(wrong) or near or self._alike_elsewhere(wrong)
+        cure = did_you_mean(meant)
         listed = ", ".join(siblings) if len(siblings) <= _MOST_LISTED else ""
         return f"{start}{cure}" + (f" ({dotted(around) or 'a config'} has: {listed})" if listed else "")
+
+    def _synonym(self, wrong: str, around: Sequence[str]) -> list[str]:
+        """The key that its own class says is also called so, beside the wrong one or else anywhere."""
+        found = [path for path in self.all() if wrong in (self.find(path) or {}).get("synonyms", ())]
+        beside = [path for path in found if list(path[:-1]) == list(around)]
+        return [dotted(path) for path in beside or found][:3]
 
     def _same_name(self, wrong: str) -> list[str]:
         return [dotted(path) for path in self.all() if path[-1] == wrong][:3]

@@ -66,8 +66,9 @@ def test_settings_of_the_command_line(sentences):
     [
         ("strategy.frozen_depth=all", UserError, "advice finds that out itself"),
         ("sweep.seed=[0]", UserError, "advice finds that out itself"),
-        ("data.labl=x", ConfigError, "did you mean data.label"),
-        ("backbone.image_size=2", ConfigError, "at least 8"),
+        ("data.labl=x", ConfigError, "^command line: unknown key data.labl; did you mean data.label"),
+        ("data.split.stratify=site", ConfigError, r"^command line: unknown key .*; did you mean data\.split\.by\?"),
+        ("backbone.image_size=2", ConfigError, "^command line: backbone.image_size is 2; .* at least 8"),
     ],
 )
 def test_settings_that_are_none(sentences, override, error, message):
