@@ -284,6 +284,20 @@ SEEN: dict[str, Callable[..., Any]] = {
 }
 
 
+METHODS = {
+    "majority": "majority class",
+    "pixels": "raw pixels",
+    "tfidf": "TF-IDF",
+    "word_vectors": "mean word vectors",
+    "embedding": "embedding learned here",
+}
+
+
+def spoken(key: str, value: Any, config: BaselineConfig) -> str | None:
+    """The method as people call it."""
+    return METHODS[value] if key == "method.name" else None
+
+
 # --- reading it back
 
 
@@ -327,4 +341,6 @@ recipe = Recipe(
     run=run,
     estimate=estimate,
     load_classifier=load_classifier,
+    spoken=spoken,
+    title=lambda config: METHODS[config.method.name],
 )

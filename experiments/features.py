@@ -209,4 +209,5 @@ recipe = Recipe(
     estimate=estimate,
     load_encoder=load_encoder,
     spoken=spoken,
+    title=lambda config: spoken_method(config.method),
 )

@@ -95,6 +95,7 @@ class Recipe:
     `spoken(key, value, config)`: a swept key's value as people say it ("trains the last 3 of 9 blocks"), for the labels
     of rows; None where `key=value` says it as well, "" where it need not be said. What two keys of a row have in common
     is said once, so that both may be answered with words for the whole row.
+    `title(config)`: the whole row in words ("PCA, 32 dimensions"), for one of which nothing else is said.
     `controls(config)`: rows that every study of this recipe shows for comparison: a label and the config of any
     experiment each, on the same data, split and seed as the config given; none where `controls: false`.
     `prepare(configs, say)`: called once before the runs of a study, with the configs of all runs still to be done, to
@@ -115,6 +116,7 @@ class Recipe:
     backbone: Callable[[Any], Mapping[str, Any]] | None = None
     deterministic: bool = False
     spoken: Callable[[str, Any, Any], str | None] | None = None
+    title: Callable[[Any], str] | None = None
     controls: Callable[[Any], Sequence[tuple[str, Mapping[str, Any]]]] | None = None
     prepare: Callable[[Sequence[Any], Callable[[str], None]], None] | None = None
     tune: Mapping[str, str] = field(default_factory=dict, hash=False)

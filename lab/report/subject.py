@@ -78,7 +78,7 @@ def fold(runs: Sequence[Run]) -> list[Row]:
     Labels name what differs.
     """
     from lab.report.sections import flat
-    from lab.runs.labels import describe_values, short_names
+    from lab.runs.labels import describe_values, short_names, title_of
     from lab.runs.replicates import counted, noun
     from lab.runs.study import Row
 
@@ -96,7 +96,8 @@ def fold(runs: Sequence[Run]) -> list[Row]:
         names = short_names(differ)
         changes = {key: values.get(key) for key in differ}
         label = describe_values({key: changes[key] for key in differ[:MOST_IN_A_LABEL]}, names) if differ else ""
-        if len(by_experiment) > 1 or not label:
+        label = label or title_of(experiment, group[0].config)
+        if (len(by_experiment) > 1 and differ) or not label:
             label = f"{experiment} {label}".strip()
         finished = sorted((run for run in group if run.status == "finished"), key=lambda run: run.seed)
         failed = [run.error or "unknown error" for run in group if run.status == "failed"]

@@ -39,6 +39,10 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
         if not labels[key] and not rows[key].control:  # an entry without a sweep, in the words of its recipe
             spoken[key] = _spoken(rows, rows[key], differ)
             labels[key] = _listed(spoken[key].values())
+    for key, cell in rows.items():
+        if not labels[key] and not cell.control and not cell.values.get("name"):
+            labels[key] = title_of(cell.experiment, cell.config)
+            spoken[key] |= {"": labels[key]} if labels[key] else {}
     for key in _shared({key: f"{rows[key].control}{label}" for key, label in labels.items()}):
         labels[key] = _swept(rows, _full, {})[key]
     fronts = _fronts(rows, spoken)
@@ -77,6 +81,20 @@ def _spoken(rows: Mapping[str, Cell], cell: Cell, values: Mapping[str, Any]) -> 
                 if speak and key not in words and (text := speak(key, value, cell.config)) is not None:
                     words[key] = text
     return words
+
+
+def title_of(experiment: str, config: Any) -> str:
+    """A row of which nothing sets it apart, as its recipe speaks of the whole of it; "" where it does not.
+
+    `config`: the recipe's, or plain values of it.
+    """
+    from lab.config import load_recipe
+
+    with suppress(Exception):  # a label is a courtesy
+        recipe = load_recipe(experiment)
+        if recipe.title:
+            return recipe.title(recipe.config.model_validate(config) if isinstance(config, Mapping) else config)
+    return ""
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
