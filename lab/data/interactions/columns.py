@@ -32,11 +32,11 @@ def ids_of(column: pa.ChunkedArray) -> Ids:
 
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    encoded = column.unify_dictionaries().combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):  # of no chunks, or too long for one
-        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return tidy_ids(encoded.dictionary.to_pylist(), codes)
+    chunks = column.unify_dictionaries().chunks
+    if not chunks:
+        return Ids([], np.zeros(0, dtype=np.int32))
+    codes = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in chunks]
+    return tidy_ids(chunks[0].dictionary.to_pylist(), np.concatenate(codes))
 
 
 def tidy_ids(values: list[Any], codes: np.ndarray) -> Ids:
@@ -77,9 +77,9 @@ def times_of(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _seconds(dates: pd.Series) -> np.ndarray:
-    import pandas as pd
-
-    return np.asarray((dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=np.float64)
+    # Microseconds reach far enough for any date; numpy's NaT would be a number.
+    found = dates.dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64) / 1e6
+    return np.where(dates.isna(), np.nan, found)
 
 
 def typed(column: pd.Series) -> pd.Series:

@@ -28,7 +28,8 @@ _Cleaned = tuple[RawInteractions, list[CleaningStep]]
 def cleaned_once(file: Path | None, config: InteractionsConfig, make: Callable[[], _Cleaned]) -> _Cleaned:
     """What `make()` gives, from the cache where the file is large and was cleaned like this before.
 
-    Arrays from the cache are memory-mapped and read-only; side tables are not kept. Raises what `make` raises.
+    Arrays from the cache are memory-mapped, copied where they are written to; side tables are not kept.
+    Raises what `make` raises.
     """
     if file is None or file.stat().st_size < KEPT_BYTES:
         return make()
@@ -53,7 +54,7 @@ def _write(folder: Path, raw: RawInteractions, steps: list[CleaningStep]) -> Non
 
 
 def _read(folder: Path, file: Path) -> _Cleaned:
-    arrays = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
+    arrays = {path.stem: np.load(path, mmap_mode="c") for path in folder.glob("*.npy")}
     told = json.loads((folder / "told.json").read_text(encoding="utf-8"))
     raw = RawInteractions(
         Ids(told["users"], arrays["user"]),

@@ -56,10 +56,8 @@ def ratings_file(folder: Path) -> Path | None:
 def read_ratings(file: Path, config: InteractionsConfig) -> RawInteractions:
     """The ratings of a MovieLens folder or an atomic file, without side tables. Raises `UserError` where unreadable."""
     if file.suffix in (".inter", ".csv"):
-        # RecBole's header names types (`user_id:token`).
         header, separator = header_of(file, config.encoding)
-        plain = {name.partition(":")[0]: name for name in header}
-        roles = {role: plain[name] for role, name in choose_columns(list(plain), config, str(file)).items()}
+        roles = choose_columns(header, config, str(file), with_types=file.suffix == ".inter")
         table, malformed = read_csv(file, roles, separator=separator, encoding=config.encoding)
     else:
         roles = _ROLES

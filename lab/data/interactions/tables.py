@@ -35,12 +35,16 @@ _USUAL = {"user": USERS, "item": ITEMS, "value": VALUES, "timestamp": TIMES, "we
 _NUMBERS = ("value", "timestamp", "weight")
 
 
-def choose_columns(columns: Sequence[str], config: InteractionsConfig, where: str) -> dict[str, str]:
+def choose_columns(
+    columns: Sequence[str], config: InteractionsConfig, where: str, *, with_types: bool = False
+) -> dict[str, str]:
     """The column of each role (user, item, and those of value, timestamp, weight that are there).
 
+    `with_types`: names end in RecBole's types (`user_id:token`), which nobody has to write.
     Raises `UserError` for one that is missing or cannot be told, with the nearest, and for one with two roles.
     """
-    names = list(columns)
+    written = {(name.partition(":")[0] if with_types else name).strip(): name for name in columns}
+    names = list(written)
     chosen = {}
     for role, usual in _USUAL.items():
         needed = role in ("user", "item")
@@ -51,7 +55,7 @@ def choose_columns(columns: Sequence[str], config: InteractionsConfig, where: st
         twice = [other for other, same in chosen.items() if same == name and other != role]
         if twice:
             raise UserError(f"{where}: the column {name!r} is both data.{role} and data.{twice[0]}; name another")
-    return chosen
+    return {role: written[name] for role, name in chosen.items()}
 
 
 def read_csv(
@@ -62,23 +66,29 @@ def read_csv(
     `names`: the columns of a file without a header. Numbers come as text where some are none. Raises `UserError` for
     a file that cannot be read.
     """
+    import lzma
+    import zlib
+
     import pyarrow as pa
 
-    try:
-        return _parsed(file, roles, separator, encoding, names, numeric=True), np.zeros(0, dtype=np.int64)
-    except pa.ArrowInvalid as error:
-        if "conversion error" not in str(error).lower() and "columns, got" not in str(error):
-            raise UserError(f"{file}: cannot be read: {_said(error, encoding)}") from None
     malformed: list[int] = []
 
     def note(row: Any) -> str:
-        malformed.append(row.number - (1 if names else 2))  # Arrow counts lines from 1, the header included
+        malformed.append(row.number - (1 if names else 2))  # Arrow counts rows from 1, the header included
         return "skip"
 
     try:
-        table = _parsed(file, roles, separator, encoding, names, numeric=False, malformed=note)
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{file}: cannot be read: {_said(error, encoding)}") from None
+        try:
+            table = _parsed(file, roles, separator, encoding, names, numeric=True)
+        except pa.ArrowInvalid as error:
+            if "conversion error" not in str(error).lower() and "columns, got" not in str(error):
+                raise
+            table = _parsed(file, roles, separator, encoding, names, numeric=False, malformed=note)
+    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:  # ArrowInvalid is a ValueError
+        said = " ".join(str(error).split())[:200]
+        if "utf8" in said.lower():
+            said = f"not {encoding}; name the file's encoding, such as data.encoding=latin-1"
+        raise UserError(f"{file}: cannot be read: {said}") from None
     return table, np.array(malformed, dtype=np.int64)
 
 
@@ -116,16 +126,10 @@ def _parsed(
                 include_columns=list(types),
                 null_values=list(MISSING),
                 strings_can_be_null=True,
+                decimal_point="," if separator == ";" else ".",  # as spreadsheets of half of Europe write
                 quoted_strings_can_be_null=True,
             ),
         )
-
-
-def _said(error: Exception, encoding: str) -> str:
-    said = " ".join(str(error).split())[:200]
-    if "utf8" in said.lower() or "utf-8" in said.lower():
-        return f"bytes that are not {encoding}; name the file's encoding, such as data.encoding=latin-1"
-    return said
 
 
 def opened(file: Path) -> Any:
@@ -198,9 +202,17 @@ def read_hub(config: InteractionsConfig) -> tuple[pa.Table, dict[str, str]]:
 
 
 def raw_of(table: pa.Table, roles: dict[str, str], where: str, malformed: np.ndarray | None = None) -> RawInteractions:
-    """Raw interactions of the columns of a table, the rows numbered as in the source."""
+    """Raw interactions of the columns of a table, the rows numbered as in the source.
+
+    Raises `UserError` for columns of lists.
+    """
+    import pyarrow as pa
+
     malformed = np.zeros(0, dtype=np.int64) if malformed is None else malformed
     rows = np.arange(len(table) + len(malformed), dtype=np.int64)
+    nested = [role for role, name in roles.items() if pa.types.is_nested(table[name].type)]
+    if nested:
+        raise UserError(f"{where}: the column {roles[nested[0]]!r} (data.{nested[0]}) holds lists; one value a row")
     readers = {"value": numbers_of, "timestamp": times_of, "weight": numbers_of}
     numbers = {role: read(table[roles[role]]) for role, read in readers.items() if role in roles}
     return RawInteractions(

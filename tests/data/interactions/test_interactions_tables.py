@@ -20,6 +20,9 @@ from lab.errors import UserError
 
 ROWS = [("u1", "i2", 4.0, 10.0), ("u2", "i1", 3.0, 20.0), ("u1", "i1", 0.5, 30.0)]
 CSV = "user_id,item_id,rating,timestamp\nu1,i2,4,10\nu2,i1,3,20\nu1,i1,.5,30\n"
+# Too long for the header to tell that they are cut short.
+LONG = "user,item\n" + "\n".join(f"u{at},{at * 2654435761 % 2**32}" for at in range(100_000))
+LONG_GZIP, LONG_XZ = gzip.compress(LONG.encode()), lzma.compress(LONG.encode(), preset=0)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,8 @@ CSV = "user_id,item_id,rating,timestamp\nu1,i2,4,10\nu2,i1,3,20\nu1,i1,.5,30\n"
         ("a.csv", CSV.replace("\n", "\r\n")),
         ("a.csv", b"\xef\xbb\xbf" + CSV.encode()),
         ("a.csv", CSV.replace(",", ";")),
+        ("a.csv", CSV.replace(",", ";").replace(".5", "0,5")),
+        ("a.csv", CSV.replace(",", ", ").replace("\n", "\n\n")),
         ("a.tsv", CSV.replace(",", "\t")),
         ("a.csv.gz", gzip.compress(CSV.encode())),
         ("a.csv.xz", lzma.compress(CSV.encode())),
@@ -151,6 +156,8 @@ def test_side_tables(put, load):
         ("a.csv", "user,item\n", "no interactions left"),
         ("a.csv", "user,item\nm\xfcller,x\n".encode("latin-1"), r"not utf-8: .*data\.encoding=latin-1"),
         ("a.csv.gz", b"nothing compressed", "gz|gzip"),
+        ("a.csv.gz", LONG_GZIP[: len(LONG_GZIP) // 2], r"a\.csv\.gz: cannot be read"),
+        ("a.csv.xz", LONG_XZ[: len(LONG_XZ) // 2], r"a\.csv\.xz: cannot be read"),
         ("a.parquet", b"no parquet", "cannot be read"),
         ("a.csv", b"user,item\n" + b"a,x\n" * 300_000 + b"\xfc,y\n", r"not utf-8; .*data\.encoding=latin-1"),
         ("a.txt", "user item", r"no known kind; expected \.csv"),
@@ -160,6 +167,22 @@ def test_what_cannot_be_read_is_said_in_one_line(put, load, name, content, said)
     with pytest.raises(UserError, match=said) as error:
         load(put(name, content))
     assert "\n" not in str(error.value)
+
+
+def test_lists_are_no_ids(tmp_path, load):
+    pd.DataFrame({"user": [[1], [2]], "item": [1, 2]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"column 'user' \(data\.user\) holds lists"):
+        load(tmp_path / "a.parquet")
+
+
+def test_hub_data_sets(load, monkeypatch, triples):
+    datasets = pytest.importorskip("datasets")
+    rows = {"user_id": [7, 8], "parent_asin": ["x", "y"], "rating": [5.0, 1.0], "reviews": [["good"], ["bad", "ugly"]]}
+    splits = {"train": datasets.Dataset.from_dict(rows)}
+    monkeypatch.setattr("lab.data.labelled.hub.load_hub", lambda name, subset: splits if name == "owner/name" else {})
+    assert triples(load("hf:owner/name")) == [("7", "x", 5.0, None), ("8", "y", 1.0, None)]
+    with pytest.raises(UserError, match=r"no split 'test' \(data\.hub_split\); there is train"):
+        load("hf:owner/name", hub_split="test")
 
 
 def test_encodings(put, load):
@@ -217,6 +240,9 @@ def test_numbers_and_times_of_any_type():
     assert times_of(column(["1970-01-01T00:00:10+00:00", "5"])).tolist() == [10, 5]
     assert times_of(column([10, 20], pa.timestamp("s"))).tolist() == [10, 20]
     assert times_of(column([1, 2], pa.date32())).tolist() == [86400, 172800]
+    ancient = times_of(column(["0001-01-01", "31/12/2019"]))
+    assert ancient[0] < 0
+    assert np.isnan(ancient[1])
 
 
 def test_columns_of_side_tables_are_numbers_where_they_can_be():
