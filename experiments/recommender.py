@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from lab.runs.writer import RunWriter
 
 Positive = Annotated[float, Field(gt=0)]
-_OWN = {"item_neighbors": "neighbors", "ease": "penalties", "als": "factors", "word_vectors": "vectors"}
+_OWN = {
+    "item_neighbors": {"neighbors"},
+    "ease": {"penalties"},
+    "als": {"factors", "penalties"},
+    "word_vectors": {"vectors"},
+}
+PENALTIES = {"ease": [50.0, 100.0, 200.0, 300.0, 500.0, 1000.0], "als": [0.3, 3.0, 10.0, 30.0]}
 
 
 class RecommenderMethodConfig(Section):
@@ -36,17 +42,17 @@ class RecommenderMethodConfig(Section):
     neighbors: list[Annotated[int, Field(ge=1)]] = Field(
         [20, 50, 100, 200], min_length=1, description="item_neighbors: how many, chosen on validation data"
     )
-    penalties: list[Positive] = Field(
-        [50.0, 100.0, 200.0, 300.0, 500.0, 1000.0], min_length=1, description="ease: chosen on validation data"
+    penalties: list[Positive] | None = Field(
+        None, min_length=1, description="ease, als: chosen on validation data; by default 50 to 1000, 0.3 to 30"
     )
     factors: list[Annotated[int, Field(ge=1)]] = Field(
-        [16, 32, 64], min_length=1, description="als: dimensions, chosen on validation data"
+        [32, 64], min_length=1, description="als: dimensions, chosen on validation data"
     )
     vectors: str = Field("minilm-l6", description="word_vectors: a word2vec run, a token table or a vector file")
 
     @model_validator(mode="after")
     def _own_keys(self) -> RecommenderMethodConfig:
-        given = self.model_fields_set - {"name", _OWN.get(self.name)}
+        given = self.model_fields_set - {"name"} - _OWN.get(self.name, set())
         if given:
             raise ValueError(f"{sorted(given)[0]}: means nothing with name: {self.name}; leave it out")
         return self
@@ -90,7 +96,7 @@ def fitted(config: RecommenderConfig, task: RankingTask, run: RunWriter) -> tupl
     """The method fitted to the training part, with its setting of best nDCG on validation pairs."""
     from lab.recommend import TIES, judge
 
-    candidates = candidates_of(config, task, run.stream_seed("method"))
+    candidates = candidates_of(config, task)
     if len(candidates) == 1 or "validation" not in task.judged:
         setting, make = next(iter(candidates.items()))
         return make(), {"setting": setting} if setting else {}
@@ -109,24 +115,26 @@ def fitted(config: RecommenderConfig, task: RankingTask, run: RunWriter) -> tupl
     return best[2], {"setting": best[1], "tried": tried}
 
 
-def candidates_of(config: RecommenderConfig, task: RankingTask, seed: int) -> dict[str, Any]:
-    """Setting in words → a function that fits it."""
+def candidates_of(config: RecommenderConfig, task: RankingTask) -> dict[str, Any]:
+    """Setting in words → a function that fits it; iALS starts from the same vectors whatever the seed."""
     from lab.models import recommenders as methods
 
     history, method = task.train, config.method
     match method.name:
         case "random":
-            return {"": lambda: methods.random_items(history, seed)}
+            return {"": lambda: methods.random_items(history)}
         case "popularity":
             return {"": lambda: methods.popularity(history)}
         case "item_neighbors":
             return {f"{k} neighbours": lambda k=k: methods.item_neighbors(history, k) for k in method.neighbors}
         case "ease":
-            return {f"penalty {p:g}": lambda p=p: methods.ease(history, p) for p in method.penalties}
+            penalties = method.penalties or PENALTIES["ease"]
+            return {f"penalty {p:g}": lambda p=p: methods.ease(history, p) for p in penalties}
         case "als":
             return {
-                f"{f} factors": lambda f=f: methods.alternating_least_squares(history, f, seed=seed)
+                f"{f} factors, penalty {p:g}": lambda f=f, p=p: methods.alternating_least_squares(history, f, p)
                 for f in method.factors
+                for p in method.penalties or PENALTIES["als"]
             }
         case _:
             return {"": lambda: by_texts(method, task)}
@@ -203,4 +211,5 @@ recipe = Recipe(
     plan=plan,
     run=run,
     spoken=spoken,
+    deterministic=True,
 )

@@ -25,7 +25,7 @@ class Recommender(Protocol):
         """Users (b,) → scores (b, items) float32."""
 
 
-def random_items(history: csr_array, seed: int) -> Recommender:
+def random_items(history: csr_array) -> Recommender:
     """All scores equal: the ranking's own seeded hash then decides, which is a random list for each user."""
     return lambda users: np.zeros((len(users), history.shape[1]), dtype=np.float32)
 

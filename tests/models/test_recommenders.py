@@ -22,7 +22,7 @@ def everyone(matrix):
 def test_popularity_and_nothing():
     matrix = history()
     assert (r.popularity(matrix)(everyone(matrix))[3] == matrix.todense().sum(axis=0)).all()
-    assert not r.random_items(matrix, 0)(np.array([1, 2])).any()
+    assert not r.random_items(matrix)(np.array([1, 2])).any()
 
 
 @pytest.mark.parametrize("shrinkage", [0, 5])
