@@ -152,4 +152,4 @@ def small(number: Any) -> str:
     if abs(value) >= 9.95:
         return f"{value:,.0f}"
     digits = max(0, 1 - int(np.floor(np.log10(abs(value)))))
-    return f"{value:.{digits}f}".removeprefix("0") if abs(value) < 1 else f"{value:.{digits}f}"
+    return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{digits}f}"
