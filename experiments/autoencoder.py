@@ -7,6 +7,7 @@ a pretrained network.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -57,14 +58,14 @@ class AutoencoderConfig(ExperimentConfig):
 
 def plan(config: AutoencoderConfig) -> DataFacts:
     """Find the pictures and their splits, and see whether the network can be made for them, before it is trained."""
-    from lab.autoencode import planned_architecture
+    from lab.autoencode import encoder_inputs, planned_architecture
     from lab.classify import describe_task
 
     facts = describe_task(config.data, "image", config.seed, labels="optional", anomaly=anomaly_of(config))
     planned_architecture(config.data, config.model, config.objective)
     if facts.counts["train"] < 2:
         raise UserError(f"data: {facts.counts['train']} training picture; an autoencoder needs two or more")
-    return facts
+    return replace(facts, inputs=encoder_inputs(config.model))
 
 
 def anomaly_of(config: AutoencoderConfig) -> str | None:
@@ -74,7 +75,7 @@ def anomaly_of(config: AutoencoderConfig) -> str | None:
 
 def run(config: AutoencoderConfig, run: RunWriter) -> None:
     """Pictures → network → training → embedding → probes, reconstructions, and pictures of what was learnt."""
-    from lab.autoencode import TrainedAutoencoder, architecture_for, built, plain_facts
+    from lab.autoencode import TrainedAutoencoder, architecture_for, asked_shape, built, kept_tensors, plain_facts
     from lab.autoencoder_figures import draw_latent_space, draw_latent_use
     from lab.classify import items_space, load_task, record_task, split_facts
     from lab.data.labelled.pixels import load_pixels, picture_shape
@@ -84,12 +85,12 @@ def run(config: AutoencoderConfig, run: RunWriter) -> None:
     run.stage("read the data")
     task = load_task(config.data, config.seed, labels="optional", anomaly=anomaly_of(config))
     record_task(run, task)
-    shape = picture_shape(task.items, config.model.image_size, config.model.channels)
+    shape = picture_shape(task.items, *asked_shape(config.model))
     pixels = load_pixels(task.items, shape)[task.used]
     note_oddities(config, run, task, pixels)
 
     run.stage("train")
-    facts = plain_facts(architecture_for(shape, config.model), config.objective)
+    facts = plain_facts(architecture_for(shape, config.model), config.objective, config.model)
     model = built(facts, run.stream_seed("initialisation"))
     fitted = fit(config, run, model, task, pixels)
 
@@ -116,7 +117,7 @@ def run(config: AutoencoderConfig, run: RunWriter) -> None:
 
     run.stage("save")
     if config.train.save_weights:
-        run.save_tensors("autoencoder", {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+        run.save_tensors("autoencoder", kept_tensors(model))
     run.save_json("embedding", judged)
     run.save_json("autoencoder", {
         **facts,
@@ -255,13 +256,15 @@ def controls(config: AutoencoderConfig) -> list[tuple[str, dict[str, Any]]]:
     size = config.model.latent_size
     same = {"seed": config.seed, "data": config.data.model_dump(mode="json"), "probe": config.probe.model_dump()}
     shape: dict[str, Any] = {"image_size": config.model.image_size, "channels": config.model.channels}
-    untrained = {
+    untrained: dict[str, Any] = {
         "experiment": "autoencoder",
         **same,
         "model": config.model.model_dump(mode="json"),
         "train": {"epochs": 0},
         "anomaly": config.anomaly,
     }
+    if config.model.backbone:
+        untrained["model"]["backbone"]["pretrained"] = False
     plain = AutoencoderConfig.model_validate(untrained)
     rows = [(f"{spoken_model(plain).replace(' autoencoder', ' encoder')}", untrained)]
     if config.anomaly is not None:  # a class that the others would be trained on
@@ -307,7 +310,7 @@ def estimate(config: AutoencoderConfig) -> Estimate:
 
     counts = plan(config).counts
     architecture = planned_architecture(config.data, config.model, config.objective)
-    model = built(plain_facts(architecture, config.objective))
+    model = built(plain_facts(architecture, config.objective, config.model))
     batch = min(config.train.batch_size, counts["train"])
     pixels = np.random.default_rng(0).integers(0, 256, (2 * batch, *architecture.shape), dtype=np.uint8)
     learner = learner_of(config, model, pixels, np.arange(len(pixels)), np.arange(0), QuietRecorder())
@@ -342,7 +345,7 @@ def as_backbone(config: AutoencoderConfig) -> dict[str, Any]:
     if not config.train.save_weights:
         raise UserError("that run is to keep no weights (train.save_weights: false)")
     architecture = planned_architecture(config.data, config.model, config.objective)
-    return plain_facts(architecture, config.objective) | {"spoken": spoken_model(config)}
+    return plain_facts(architecture, config.objective, config.model) | {"spoken": spoken_model(config)}
 
 
 recipe = Recipe(
@@ -356,6 +359,7 @@ recipe = Recipe(
     load_encoder=load_encoder,
     backbone=as_backbone,
     spoken=spoken,
+    title=spoken_model,
     controls=controls,
     tune={"model.architecture": "train.learning_rate", "objective.kind": "train.learning_rate"},
 )

@@ -11,13 +11,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from lab import __version__
 from lab.config.base import ExperimentConfig
 from lab.data.labelled.config import LabelledConfig
 from lab.errors import UserError
@@ -64,29 +61,11 @@ def plan(config: FinetuneConfig) -> DataFacts:
     return replace(facts, inputs={"weights": location.fingerprint})
 
 
-def block_names(config: FinetuneConfig) -> tuple[str, ...]:
-    """The names of the backbone's blocks, in order, without its weights; noted, as to ask its library takes seconds."""
-    from lab.backbones import find_backbone
-    from lab.cache import cached_folder
-    from lab.data.fingerprint import digest
-
-    wanted = config.backbone
-    location = find_backbone(wanted.name)
-    library = "run" if location.library == "run" else f"{location.library} {version(location.library)}"
-    key = digest(location.fingerprint, library, str(wanted.image_size), json.dumps(wanted.blocks), __version__)
-
-    def ask(folder: Path) -> None:
-        from lab.models.block_facts import block_names_of
-
-        names = block_names_of(location, image_size=wanted.image_size, blocks=wanted.blocks)
-        (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
-
-    return tuple(json.loads((cached_folder("blocks", key, ask) / "names.json").read_text(encoding="utf-8")))
-
-
 def strategy_of(config: FinetuneConfig) -> Plan:
     """What the strategy means for this backbone: which blocks are trained when, and where the cut is."""
-    return make_plan(config.strategy, config.train, block_names(config))
+    from lab.backbones import block_names
+
+    return make_plan(config.strategy, config.train, block_names(config.backbone))
 
 
 def run(config: FinetuneConfig, run: RunWriter) -> None:
@@ -306,6 +285,7 @@ def spoken(key: str, value: Any, config: FinetuneConfig) -> str | None:
 
 def controls(config: FinetuneConfig) -> list[tuple[str, dict[str, Any]]]:
     """What every study shows beside its rows: no learning at all, no network, and the network without pretraining."""
+    from experiments.baseline import METHODS
     from lab.backbones import RUN, find_backbone
 
     try:
@@ -315,7 +295,7 @@ def controls(config: FinetuneConfig) -> list[tuple[str, dict[str, Any]]]:
     same = {"seed": config.seed, "data": config.data.model_dump(mode="json")}
     by_kind = {"image": ["pixels"], "text": ["tfidf", "word_vectors", "embedding"]}
     rows = [
-        (SPOKEN_BASELINES[method], {"experiment": "baseline", **same, "method": {"name": method}})
+        (METHODS[method], {"experiment": "baseline", **same, "method": {"name": method}})
         for method in ["majority", *by_kind[kind]]
     ]
     untrained = {
@@ -325,15 +305,6 @@ def controls(config: FinetuneConfig) -> list[tuple[str, dict[str, Any]]]:
         "strategy": {"kind": "plain", "frozen_depth": "all", "solver": "lbfgs"},
     }
     return [*rows, ("untrained backbone's features", untrained)]
-
-
-SPOKEN_BASELINES = {
-    "majority": "majority class",
-    "pixels": "raw pixels",
-    "tfidf": "TF-IDF",
-    "word_vectors": "mean word vectors",
-    "embedding": "embedding learned here",
-}
 
 
 def estimate(config: FinetuneConfig) -> Estimate:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import UserError
@@ -10,6 +12,7 @@ from lab.errors import UserError
 if TYPE_CHECKING:
     from lab.data.backbones import BackboneLocation
     from lab.runs.run import Run
+    from lab.training.config import BackboneConfig
 
 RUN = "run:"
 
@@ -29,6 +32,30 @@ def find_backbone(name: str) -> BackboneLocation:
         return _of_run(name)
     except UserError as error:
         raise UserError(f"backbone {name!r}: {error}") from error
+
+
+def block_names(config: BackboneConfig) -> tuple[str, ...]:
+    """The names of a backbone's blocks, in order, without its weights; noted, as to ask its library takes seconds.
+
+    Raises `UserError` where it is not found or no blocks are found in it.
+    """
+    from importlib.metadata import version
+
+    from lab import __version__
+    from lab.cache import cached_folder
+    from lab.data.fingerprint import digest
+
+    location = find_backbone(config.name)
+    library = location.library if location.library == "run" else f"{location.library} {version(location.library)}"
+    key = digest(location.fingerprint, library, str(config.image_size), json.dumps(config.blocks), __version__)
+
+    def ask(folder: Path) -> None:
+        from lab.models.block_facts import block_names_of
+
+        names = block_names_of(location, image_size=config.image_size, blocks=config.blocks)
+        (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
+
+    return tuple(json.loads((cached_folder("blocks", key, ask) / "names.json").read_text(encoding="utf-8")))
 
 
 def _of_run(name: str) -> BackboneLocation:

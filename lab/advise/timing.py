@@ -15,11 +15,9 @@ _BATCH = {"image": 4, "text": 16}
 
 def block_names(settings: dict[str, Any]) -> tuple[str, ...]:
     """The names of the blocks of the backbone that a config names, in order. Raises `UserError` where there is none."""
-    from lab.backbones import find_backbone
-    from lab.models.block_facts import block_names_of
+    from lab import backbones
 
-    backbone = _sections(settings)["backbone"]
-    return block_names_of(find_backbone(backbone.name), image_size=backbone.image_size, blocks=backbone.blocks)
+    return backbones.block_names(_sections(settings)["backbone"])
 
 
 def time_depths(settings: dict[str, Any], items: Items, depths: Sequence[int], threads: int) -> dict[int, Cost]:

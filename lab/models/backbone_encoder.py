@@ -42,6 +42,37 @@ def encoder_backbone(
     )
 
 
+class PictureBackbone(nn.Module):
+    """A backbone that reads pictures (b, C, H, W) from 0 to 1, its first `frozen` blocks as they are for good.
+
+    Those get no gradient and stay in evaluation mode. Grey pictures become RGB where the backbone reads that.
+    Output: features (b, d).
+    """
+
+    def __init__(self, backbone: Backbone, frozen: int) -> None:
+        super().__init__()
+        self.backbone, self.frozen = backbone, frozen
+        self.channels = backbone.mean.shape[1]
+        self._frozen_blocks().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, C, H, W) → (b, d)."""
+        return self.backbone(255 * x.expand(-1, self.channels, -1, -1))
+
+    def train(self, mode: bool = True) -> PictureBackbone:
+        """As `nn.Module.train`, the frozen blocks apart."""
+        super().train(mode)
+        self._frozen_blocks().eval()
+        return self
+
+    def frozen_names(self) -> set[str]:
+        """Names of the parameters and buffers that training leaves as they are."""
+        return {f"backbone.blocks.{name}" for name in self._frozen_blocks().state_dict()}
+
+    def _frozen_blocks(self) -> nn.ModuleList:
+        return self.backbone.blocks[: self.frozen]
+
+
 def encoder_block_names(location: Location, image_size: int | None, blocks: Sequence[str] | None) -> tuple[str, ...]:
     """The names of the blocks, found without weights."""
     with torch.device("meta"):
