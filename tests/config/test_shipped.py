@@ -13,7 +13,17 @@ from lab.errors import ConfigError, UserError
 
 PATHS = sorted(configs_dir().rglob("*.yaml"))
 NAMES = [path.relative_to(configs_dir()).with_suffix("").as_posix() for path in PATHS]
-OURS = ["autoencoder", "baseline", "contextual", "finetune", "pretrained", "word2vec"]
+OURS = [
+    "autoencoder",
+    "baseline",
+    "contextual",
+    "features",
+    "finetune",
+    "pretrained",
+    "recommender",
+    "two_tower",
+    "word2vec",
+]
 AS_OURS = "the shipped schema is out of date: lab show --schema > configs/schema.json"
 
 
