@@ -114,16 +114,16 @@ def alternating_least_squares(
     from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits
 
-    model = AlternatingLeastSquares(
-        factors=factors,
-        regularization=penalty,
-        alpha=alpha,
-        iterations=iterations,
-        random_state=seed,
-        dtype=np.float32,
-        num_threads=0,
-    )
     with threadpool_limits(1, "blas"):  # its own threads and those of the matrix library would fight for the cores
+        model = AlternatingLeastSquares(
+            factors=factors,
+            regularization=penalty,
+            alpha=alpha,
+            iterations=iterations,
+            random_state=seed,
+            dtype=np.float32,
+            num_threads=0,
+        )
         model.fit(csr_matrix(history.astype(np.float32)), show_progress=False)
     left, right = np.asarray(model.user_factors), np.asarray(model.item_factors)
     return lambda users: left[users] @ right.T
