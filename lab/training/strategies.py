@@ -155,6 +155,8 @@ def make_plan(strategy: StrategyConfig, train: TrainConfig, block_names: Sequenc
             f"strategy.frozen_depth: {strategy.frozen_depth}: kind: {strategy.kind} then finds no block to train; "
             "write none, or fewer blocks than all"
         )
+    if strategy.kind == "lora" and _begins_with_embeddings(names):
+        depth = max(depth, 1)
     augmented = train.augment != "none"
     if augmented and strategy.kind == "scalar_mix":
         raise UserError("train.augment: light: strategy.kind: scalar_mix trains on features of whole items; use none")
@@ -177,6 +179,11 @@ def make_plan(strategy: StrategyConfig, train: TrainConfig, block_names: Sequenc
         fresh_views=augmented and not train.views,
         cache=train.cache,
     )
+
+
+def _begins_with_embeddings(names: Sequence[str]) -> bool:
+    """Whether block 1 is a transformer's embeddings and no more, which LoRA leaves alone (Hu et al. 2022, 4.2)."""
+    return len(names) > 1 and names[0] == "embeddings" and names[1].endswith(".0")
 
 
 def _spoken(plan: Plan) -> str:

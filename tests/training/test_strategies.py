@@ -44,6 +44,16 @@ def test_cuts(strategy, cuts, each_epoch):
     assert made.max_cut == max(cuts)
 
 
+def test_lora_leaves_embeddings_alone_so_that_there_is_a_frozen_part():
+    config, train = StrategyConfig(kind="lora"), TrainConfig()
+    text = make_plan(config, train, ["embeddings", "encoder.layer.0", "encoder.layer.1"])
+    assert (text.depth, text.cuts(), text.why_not) == (1, [1], "")
+    assert text.spoken == "LoRA of rank 8 in the last 2 of 3 blocks"
+    joined = make_plan(config, train, ["embeddings", "encoder.layer.1"])  # listed by hand: layer 0 is in block 1
+    assert (joined.depth, joined.cuts()) == (0, [0])
+    assert "block 1 (embeddings)" in joined.why_not
+
+
 def test_open_blocks():
     assert plan(frozen_depth=2).open_blocks(0) == (2, 3)
     assert plan(kind="surgical", blocks=["stages.2", 2]).open_blocks(5) == (1, 3)
