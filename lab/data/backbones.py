@@ -51,10 +51,13 @@ class BackboneLocation:
 def _config_from_hub(name: str) -> Path:
     from huggingface_hub import hf_hub_download
 
+    from lab.hub import unreachable
+
+    away = unreachable()
     try:
         return Path(hf_hub_download(name, "config.json"))
     except (OSError, ValueError) as error:  # not there, no network, or no hub id at all
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = away or (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"backbone {name!r} is no folder here, and not to be had from the hub: {reason}") from error
 
 

@@ -147,6 +147,9 @@ def _one_line_errors(where: str, hub: str | None, path: Path | None = None, enco
     """Say in one line what the readers below raise (any class they like), and keep their own logging quiet."""
     from datasets.utils import logging
 
+    from lab.hub import unreachable
+
+    away = unreachable() if hub is not None else ""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.CRITICAL)
     try:
@@ -159,6 +162,7 @@ def _one_line_errors(where: str, hub: str | None, path: Path | None = None, enco
             count_lines(path, encoding)  # says it better: which byte, or that the file is cut short
         said = re.sub(r"\s+", " ", str(cause)).strip()[:200] or type(cause).__name__
         if hub is not None:
+            said = away or said
             said = f"cannot be read from the hub ({said}); check the name and the network, or give a local path"
         raise UserError(f"{where}: {said if hub else 'cannot be read: ' + said}") from None
     finally:

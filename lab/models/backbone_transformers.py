@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lab.errors import UserError, nearest
+from lab.hub import unreachable
 from lab.models.backbone import (
     Backbone,
     Block,
@@ -189,6 +191,8 @@ def _both_ways(model: Any, backbone: Backbone) -> tuple[Tensor, Tensor]:
 def _read_config(location: Location) -> Any:
     from transformers import AutoConfig
 
+    if not Path(location.source).is_dir():
+        unreachable()
     try:
         return AutoConfig.from_pretrained(location.source)
     except (OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from lab.errors import UserError, nearest
+from lab.hub import unreachable
 from lab.models.backbone import ImagePreprocessing, Location
 from lab.models.weight_files import load_weights
 
@@ -23,6 +24,8 @@ def timm_model(location: Location, pretrained: bool, image_size: int | None) -> 
         raise UserError(f"backbone {location.name!r}: timm knows no {architecture!r}; did you mean {', '.join(near)}?")
     options: dict[str, Any] = {"img_size": image_size} if image_size else {}
     downloaded = pretrained and location.weights is None
+    if downloaded:
+        unreachable()
     try:
         try:
             model = timm.create_model(architecture, pretrained=downloaded, **options)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lab.errors import UserError
+from lab.hub import unreachable
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ def load_tokenizer(source: str | Path) -> Any:
     """Load an encoder's tokenizer from a local folder or by hub id. Raises `UserError` where it is not to be had."""
     from transformers import AutoTokenizer
 
+    if not Path(source).is_dir():
+        unreachable()
     try:
         return AutoTokenizer.from_pretrained(str(source), local_files_only=Path(source).is_dir())
     except (OSError, ValueError) as error:

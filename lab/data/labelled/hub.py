@@ -40,12 +40,15 @@ def load_hub(name: str, subset: str | None) -> dict[str, Any]:
     from datasets import load_dataset
     from datasets.utils import logging
 
+    from lab.hub import unreachable
+
+    away = unreachable()
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.CRITICAL)
     try:
         loaded = load_dataset(name, subset)
     except Exception as error:  # `datasets` raises any class it likes
-        said = " ".join(str(error.__cause__ or error).split())[:200] or type(error).__name__
+        said = away or " ".join(str(error.__cause__ or error).split())[:200] or type(error).__name__
         raise UserError(
             f"hf:{name}: cannot be loaded ({said}); check the name and the network, or give a local path"
         ) from None
