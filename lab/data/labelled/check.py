@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _DISAGREEMENT, _STANDARD_ERRORS = 0.10, 2.80
 # Below so many labels one validation part is too small to choose by, and folds use the labels better.
 FEW_LABELS = 2000
+FOLDS = "data.split.folds=5 data.split.repeats=2 'sweep.data.split.fold=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]'"
 _SHOWN = 200
 
 
@@ -126,9 +127,7 @@ def _pictures(items: Items) -> str:
     span = f"{sides.min()}" if sides.min() == sides.max() else f"{sides.min()} to {sides.max()}"
     colours = "in colour" if items.images.coloured.any() else "all grey"
     _, size, _ = picture_shape(items)
-    return (
-        f"{colours}, shorter sides of {span} pixels; an autoencoder reads them at {size}×{size} by default"
-    )
+    return f"{colours}, shorter sides of {span} pixels; an autoencoder reads them at {size}×{size} by default"
 
 
 def _advice(items: Items, config: LabelledConfig) -> str:
@@ -138,8 +137,8 @@ def _advice(items: Items, config: LabelledConfig) -> str:
     if labelled >= FEW_LABELS or config.split.folds:
         return ""
     return (
-        f"{labelled:,} labels are few for one validation part; data.split={{folds: 5, repeats: 2}} lets every one of "
-        "them judge once a repeat"
+        f"{labelled:,} labels are few for one validation part, which is what a config gets unless it says otherwise; "
+        f"in a study of folds all of them judge (lab advise makes one): {FOLDS}"
     )
 
 

@@ -31,7 +31,7 @@ class SplitConfig(Section):
     )
     time: str | None = Field(None, description="column that orders the items: earlier train, latest test")
     folds: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="cross-validation of what is not test; one run does one fold (`fold`)"
+        None, description="cross-validation of what is not test; one run does one fold, a sweep over `fold` all of them"
     )
     repeats: Annotated[int, Field(ge=1)] = Field(1, description="how often the folds are drawn anew")
     fold: Annotated[int, Field(ge=0)] = Field(0, description="which fold validates, counted over all repeats")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pictures_made import picture
 
-from lab.data.labelled.check import check_items, check_source, config_of, shown_source, smallest_difference
+from lab.data.labelled.check import FOLDS, check_items, check_source, config_of, shown_source, smallest_difference
 from lab.data.labelled.config import LabelledConfig
 from lab.data.labelled.new_items import items_of, load_new_items
 from lab.data.show import is_source
@@ -27,7 +27,7 @@ def test_the_check_lists_everything_and_is_plain_data(photos):
     assert told["odd"] == [{"id": "dog/print.jpg", "problem": "CMYK"}]
     assert told["duplicates"] == [["cat/01.png", "dog/twin.png"]]
     assert told["parts"] == {"train": 14, "validation": 4, "test": 4}
-    assert "folds: 5" in told["advice"]
+    assert told["advice"].endswith(FOLDS)
 
 
 def test_a_source_that_cannot_be_split_is_still_shown(texts, config):
@@ -97,3 +97,13 @@ def test_texts_and_paths_as_items(tmp_path):
     assert items_of([str(tmp_path / "a.png")], "image").images.decode(np.array([0]), 8).shape == (1, 3, 8, 8)
     with pytest.raises(UserError, match=r"1 pictures cannot be read: .*b\.png"):
         items_of([str(tmp_path / "a.png"), str(tmp_path / "b.png")], "image")
+
+
+def test_the_folds_that_the_check_names_are_a_study_of_ten():
+    import shlex
+
+    from lab.config import load
+
+    plan = load("baseline/pixels", [*shlex.split(FOLDS), "controls=false"])
+    assert [cell.config.data.split.fold for cell in plan.cells] == list(range(10))
+    assert {(cell.config.data.split.folds, cell.config.data.split.repeats) for cell in plan.cells} == {(5, 2)}
