@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,8 +111,27 @@ def _unreferenced() -> list[Removal]:
     referenced = set()
     for cell in (cell for study in all_studies() for cell in study.cells):
         referenced |= {cell.run_id, *(candidate["run_id"] for candidate in cell.candidates)}
-    free = [run for run in all_runs() if run.id not in referenced and not is_locked(run.path)]
+    runs = all_runs()
+    referenced = _with_bases(referenced, runs)
+    free = [run for run in runs if run.id not in referenced and not is_locked(run.path)]
     return [_removal(run.path, f"{run.status}, and no study references it") for run in free]
+
+
+def _with_bases(ids: set[str | None], runs: Sequence[Run]) -> set[str | None]:
+    """The ids of some runs and of those that these were made from."""
+    by_id, new = {run.id: run for run in runs}, ids
+    while new := {base for id_ in new if id_ in by_id for base in _bases(by_id[id_])} - ids:
+        ids = ids | new
+    return ids
+
+
+def _bases(run: Run) -> set[str | None]:
+    from lab.runs.built_on import runs_named
+
+    try:
+        return {id_ for _, id_ in runs_named(run.config)}
+    except (LabError, OSError):  # killed before it had a config, or damaged
+        return set()
 
 
 def _run_folders() -> list[Path]:

@@ -90,6 +90,15 @@ def test_a_row_that_has_yet_to_choose_and_an_entry_that_comes_later_are_refused(
         launch({"name": "two", "study": [from_this(), {"config": {"experiment": "toy"}}]}, quiet=True)
 
 
+def test_cleaning_leaves_what_a_study_is_made_from(toy):
+    from lab.runs.catalogue import plan_clean
+
+    first, other = (launch({"experiment": "toy", "seed": seed}, quiet=True) for seed in (3, 4))
+    second = launch({"experiment": "toy", "made_from": f"run:{first.id}"}, quiet=True)
+    launch({"experiment": "toy", "name": "kept", "steps": 2, "made_from": f"run:{second.id}", "sweep": {"seed": [0]}})
+    assert [removal.path.name for removal in plan_clean()] == [other.id]
+
+
 def test_an_unfinished_run_is_refused(toy):
     with pytest.raises(Exception, match="unlucky"):
         launch({"experiment": "toy", "fails": [0]}, quiet=True)
