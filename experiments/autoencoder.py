@@ -200,7 +200,8 @@ def draw_training(
     from lab.loss_curves import loss_curves
 
     kind, loss = config.objective.kind, config.objective.loss
-    level = (pca, float(left["validation"].mean())) if loss == "mse" and "validation" in left else None
+    comparable = loss == "mse" and kind != "denoising" and "validation" in left  # PCA is shown no spoilt pictures
+    level = (pca, float(left["validation"].mean())) if comparable else None
     loss_curves(fitted.history, kind, loss, level).keep(run)
 
 

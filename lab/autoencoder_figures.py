@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lab.runs.writer import RunWriter
     from lab.training.autoencoder_config import ObjectiveConfig
 
+FEW_UNITS = 3
+"""So many need no figure to be counted."""
 HELD_OUT = 200
 """So many held-out pictures say how far a picture usually is from the nearest training picture."""
 
@@ -31,7 +33,8 @@ def draw_latent_use(
     active = active_units(vectors)
     told: dict[str, Any] = {"active_units": int(active.sum()), "codebook": None}
     if objective.kind != "vq":
-        draw.units_in_use(vectors, active).keep(run)
+        if len(active) > FEW_UNITS:
+            draw.units_in_use(vectors, active).keep(run)
         return told
     size, chosen = objective.codebook_size, trained.codes(pixels)
     share, perplexity = codebook_use(chosen, size)

@@ -39,7 +39,8 @@ def plane(vectors: np.ndarray, decode: Decode) -> Drawn:
         draw_sheet(rows, size=0.4),
         "The latent plane",
         f"What the decoder makes of the points of a grid: unit 1 from {left:.2f} to {right:.2f}, left to right, unit 2 "
-        f"from {low:.2f} to {high:.2f}, bottom to top. 98 % of the training pictures lie between these limits on each.",
+        f"from {low:.2f} to {high:.2f}, bottom to top. 98 % of the training pictures lie between these limits on "
+        "each.".replace("-", "−"),
         {"across": across.tolist(), "up": up.tolist()},
         f"{PLANE} by {PLANE} pictures that change smoothly over the plane",
     )
@@ -195,14 +196,14 @@ def units_in_use(vectors: np.ndarray, active: np.ndarray, threshold: float = 0.0
     """How much each latent unit varies over items: bars in falling order. `active` (d,) bool; `vectors` (n, d)."""
     variance = vectors.astype(np.float64).var(axis=0)
     order = np.argsort(-variance, kind="stable")
-    heights = np.maximum(variance[order], threshold / 100)
+    heights, limit = np.maximum(variance[order], threshold / 100), f"{threshold:g}".removeprefix("0")
     figure, axis = _ranked("latent units, most varied first", "variance over pictures", len(order))
     lowest = min(heights.min(), threshold) / 2
     axis.vlines(np.arange(1, len(order) + 1), lowest, heights, color=GRID, linewidth=1)
     for which, color in ((active[order], BLUE), (~active[order], "#8b949d")):
         axis.plot(np.flatnonzero(which) + 1, heights[which], "o", color=color, markersize=4)
     axis.axhline(threshold, color=MUTED, linewidth=1, linestyle="--")
-    axis.text(1, threshold, f"active above {threshold:g}".replace("0.", "."), transform=axis.get_yaxis_transform(),
+    axis.text(1, threshold, f"active above {limit}", transform=axis.get_yaxis_transform(),
               ha="right", va="bottom", fontsize=8, color=MUTED)  # fmt: skip
     axis.set(yscale="log", ylim=(lowest, max(heights.max(), threshold) * 2))
     log_ticks(axis.yaxis)
@@ -211,7 +212,7 @@ def units_in_use(vectors: np.ndarray, active: np.ndarray, threshold: float = 0.0
         "latent units",
         figure,
         "Latent units in use",
-        f"{count} of {size} latent units are active: over the pictures they vary by more than {threshold:g} (Burda et "
+        f"{count} of {size} latent units are active: over the pictures they vary by more than {limit} (Burda et "
         f"al. 2016). The most varied has a variance of {small(variance.max())}, the least of {small(variance.min())}.",
         {"variance": variance.tolist(), "active": count},
         f"Bars of the variance of {size} latent units; {count} are active",

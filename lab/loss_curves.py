@@ -17,7 +17,10 @@ REGULARISERS = {
     "variational": "divergence from the prior (nats a picture)",
     "vq": "weighted distance of the codes from the codebook",
 }
-ERRORS = {"mse": "mean squared error a pixel", "bce": "binary cross-entropy a pixel (nats)"}
+ERRORS = {
+    "mse": "reconstruction: mean squared error a pixel",
+    "bce": "reconstruction: binary cross-entropy a pixel (nats)",
+}
 
 History = Sequence[Mapping[str, float]]
 
@@ -31,7 +34,7 @@ def loss_curves(history: History, kind: str, loss: str, reference: tuple[str, fl
     from matplotlib.figure import Figure
 
     second = {"variational": "divergence"}.get(kind, "regulariser")
-    panels = [("reconstruction", f"reconstruction: {ERRORS[loss]}")]
+    panels = [("reconstruction", ERRORS[loss])]
     panels += [(second, REGULARISERS[kind])] if second in history[0] else []
     figure = Figure(figsize=(4.1 * len(panels) + 1.2, 3.3), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(panels)))
@@ -78,7 +81,8 @@ def _caption(
     for name, words in panels:
         trained, held = last[name], last.get(f"validation_{name}")
         both = f"{small(trained)} on training" + (f", {small(held)} on validation pictures" if held is not None else "")
-        said.append(f"{words[:1].upper()}{words[1:]}: {both}")
+        short = words.removeprefix("reconstruction: ")
+        said.append(f"{short[:1].upper()}{short[1:]}: {both}")
     spoilt = " Both are measured on spoilt pictures." if kind == "denoising" else ""
     level = f" {reference[0]} leaves {small(reference[1])} on the same validation pictures." if reference else ""
     return f"After {len(history)} epochs. {'. '.join(said)}.{spoilt}{level}"

@@ -144,7 +144,7 @@ def log_ticks(axis: Axis) -> None:
 
 def small(number: Any) -> str:
     """A number with two telling digits, without a leading zero: 0.0083 → `.0083`, 12.3 → `12`."""
-    value = float(number)
+    value = float(f"{number:.2g}") if abs(number) < 9.95 else float(number)  # .0996 has the digits of .10
     if not np.isfinite(value):
         return "∞" if value > 0 else "–"
     if abs(value) < 1e-5:

@@ -142,9 +142,10 @@ def _draw_anomalies(
     figure = Figure(figsize=(6.4, 3.0), layout="constrained")
     axis = figure.subplots()
     both = np.concatenate([strange, usual])
-    edges = np.geomspace(max(both.min(), 1e-8), max(both.max(), 1e-7) * 1.001, 40).tolist()
-    for values, color, label in ((usual, BLUE, "classes trained on"), (strange, ORANGE, f"class {name}, kept out")):
-        axis.hist(values, edges, weights=np.full(len(values), 1 / len(values)), color=color, alpha=0.6, label=label)
+    edges = np.geomspace(max(both.min(), 1e-8), max(both.max(), 1e-7) * 1.001, 26).tolist()
+    shares = [np.full(len(values), 1 / len(values)) for values in (usual, strange)]
+    axis.hist(usual, edges, weights=shares[0], color=BLUE, alpha=0.45, label="classes trained on")
+    axis.hist(strange, edges, weights=shares[1], color=ORANGE, histtype="step", lw=2, label=f"class {name}, kept out")
     axis.set(xscale="log", xlabel="squared error a pixel of a test picture", ylabel="share of pictures")
     log_ticks(axis.xaxis)
     axis.yaxis.set_major_formatter(lambda value, place: f"{value:.0%}")

@@ -138,7 +138,7 @@ def test_curves_tell_reconstruction_and_regulariser_apart(validated):
         history = [row | {"validation_reconstruction": 0.25, "validation_divergence": 8.0} for row in history]
     drawn = loss_curves(history, "variational", "mse", ("PCA, 8 dimensions", 0.04) if validated else None)
     assert len(drawn.figure.axes) == 2
-    assert "mean squared error a pixel: .067 on training" in drawn.caption
+    assert "Mean squared error a pixel: .067 on training" in drawn.caption
     assert ("8.0 on validation pictures" in drawn.caption) == validated
     assert ("PCA, 8 dimensions leaves .040" in drawn.caption) == validated
     plain = [{"epoch": 1, "train_loss": 0.3, "reconstruction": 0.2}]

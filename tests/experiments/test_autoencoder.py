@@ -147,6 +147,7 @@ def test_a_class_kept_out_of_training_is_looked_for_by_its_error():
     assert "anomaly" in {figure.name for figure in run.figures}
 
 
+@pytest.mark.slow
 def test_grey_pictures_of_28_pixels():
     asked = config(
         data={"source": "mnist-5k", "split": {"train": 80, "validation": 30, "test": 30}},
