@@ -138,10 +138,11 @@ def k_core(user: np.ndarray, item: np.ndarray, k: int) -> np.ndarray:
     degree); the fixed point does not depend on the order.
     """
     kept = np.arange(len(user), dtype=np.int64)
-    while len(kept):
-        few_of_user, few_of_item = np.bincount(user[kept]) < k, np.bincount(item[kept]) < k
-        goes = few_of_user[user[kept]] | few_of_item[item[kept]]
+    of_user, of_item = np.bincount(user), np.bincount(item)
+    while True:
+        goes = (of_user < k)[user] | (of_item < k)[item]
         if not goes.any():
-            break
-        kept = kept[~goes]
-    return kept
+            return kept
+        of_user -= np.bincount(user[goes], minlength=len(of_user))
+        of_item -= np.bincount(item[goes], minlength=len(of_item))
+        kept, user, item = kept[~goes], user[~goes], item[~goes]

@@ -23,12 +23,18 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Scorable:
-    """How many users and items of a part the training part knows, and how many interactions have both known."""
+    """How many users and items of a part the training part knows.
+
+    `warm_users`, `cold_users`: those of the known and of the unknown users who have at least one known item in the
+    part, so that a model of known items alone can find something for them. `interactions_known`: both are known.
+    """
 
     users_known: int
     users_unknown: int
     items_known: int
     items_unknown: int
+    warm_users: int
+    cold_users: int
     interactions: int
     interactions_known: int
 
@@ -86,7 +92,7 @@ def _random(interactions: Interactions, config: InteractionSplitConfig) -> tuple
 
     As RecBole's ratio split grouped by user does (Zhao et al. 2021, arXiv:2011.01731), so that figures compare.
     """
-    place, count = _places(interactions.user, _pair_hashes(interactions, config.seed))
+    place = _places(interactions.user, _pair_hashes(interactions, config.seed))
     counts = np.bincount(interactions.user, minlength=len(interactions.users))
     held = {}
     left = counts.copy()
@@ -100,7 +106,8 @@ def _random(interactions: Interactions, config: InteractionSplitConfig) -> tuple
         held[name] += given
         left -= given
     test, validation = held["test"][interactions.user], held["validation"][interactions.user]
-    part = np.where(place >= count - test, 2, np.where(place >= count - test - validation, 1, 0))
+    tested, validated = place < test, place < test + validation
+    part = np.where(tested, 2, np.where(validated, 1, 0))
     notes = _alone(counts)
     shares = " / ".join(f"{getattr(config, name):.3g}" for name in PARTS)
     return part, f"random for each user, {shares}", notes
@@ -108,17 +115,30 @@ def _random(interactions: Interactions, config: InteractionSplitConfig) -> tuple
 
 def _leave_last_out(interactions: Interactions, config: InteractionSplitConfig) -> tuple[np.ndarray, str, list[str]]:
     time = _times(interactions, config)
-    place, count = _places(interactions.user, _pair_hashes(interactions, config.seed), time)
-    last = count - 1
-    part = np.where((place == last) & (count > 1), 2, np.where((place == last - 1) & (count > 2), 1, 0))
-    counts = np.bincount(interactions.user, minlength=len(interactions.users))
+    hashes = _pair_hashes(interactions, config.seed)
+    user = interactions.user
+    counts = np.bincount(user, minlength=len(interactions.users))
+    part = np.zeros(len(user), dtype=np.int64)
+    test, tied = _last_of_each(np.flatnonzero((counts > 1)[user]), user, time, hashes)
+    part[test] = 2
+    validation, _ = _last_of_each(np.flatnonzero((counts > 2)[user] & (part == 0)), user, time, hashes)
+    part[validation] = 1
     notes = _alone(counts)
-    latest = np.full(len(counts), -np.inf)
-    np.maximum.at(latest, interactions.user[part != 2], time[part != 2])
-    tied = int((time[part == 2] == latest[interactions.user[part == 2]]).sum())
     if tied:
         notes.append(f"{tied:,} users' last interaction is tied in time with another: a seeded hash decides")
     return part, "each user's latest interaction is test, the one before it validation", notes
+
+
+def _last_of_each(rows: np.ndarray, group: np.ndarray, time: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, int]:
+    """Of the given rows the latest of each group, by hash where moments are alike; and in how many groups they are."""
+    size = int(group.max()) + 1
+    latest = np.full(size, -np.inf)
+    np.maximum.at(latest, group[rows], time[rows])
+    rows = rows[time[rows] == latest[group[rows]]]
+    highest = np.zeros(size, dtype=np.uint64)
+    np.maximum.at(highest, group[rows], hashes[rows])
+    tied = int((np.bincount(group[rows], minlength=1) > 1).sum())
+    return rows[hashes[rows] == highest[group[rows]]], tied
 
 
 def _by_time(interactions: Interactions, config: InteractionSplitConfig) -> tuple[np.ndarray, str, list[str]]:
@@ -206,19 +226,16 @@ def _times(interactions: Interactions, config: InteractionSplitConfig) -> np.nda
     return interactions.timestamp
 
 
-def _places(groups: np.ndarray, hashes: np.ndarray, time: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Each row's place in its group, by time where given, then hash, and the group's size; both `(n,) int64`."""
+def _places(groups: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """Each row's place in its group, `(n,) int64`, in the order of the hashes."""
     counts = np.bincount(groups)
-    if time is None:
-        # One sort of one number: the group in the leading bits, of the hash what fits behind it.
-        bits = np.uint64(len(counts).bit_length())
-        order = np.argsort(groups.astype(np.uint64) << (np.uint64(64) - bits) | hashes >> bits)
-    else:
-        order = np.lexsort((hashes, time, groups))
+    # One sort of one number: the group in the leading bits, of the hash what fits behind it.
+    bits = np.uint64(len(counts).bit_length())
+    order = np.argsort(groups.astype(np.uint64) << (np.uint64(64) - bits) | hashes >> bits)
     starts = np.cumsum(counts) - counts
     place = np.empty(len(groups), dtype=np.int64)
     place[order] = np.arange(len(groups)) - starts[groups[order]]
-    return place, counts[groups]
+    return place
 
 
 def id_hashes(ids: Sequence[str], seed: int, purpose: str) -> np.ndarray:
@@ -242,17 +259,21 @@ def _pair_hashes(interactions: Interactions, seed: int) -> np.ndarray:
 
 
 def _scorable(interactions: Interactions, train: np.ndarray, index: np.ndarray) -> Scorable:
-    users, items = _Known(interactions.user, train, index), _Known(interactions.item, train, index)
-    both = int((users.of_row & items.of_row).sum())
-    return Scorable(users.known, users.unknown, items.known, items.unknown, len(index), both)
+    users, items = interactions.user[index], interactions.item[index]
+    known_users = np.bincount(interactions.user[train], minlength=len(interactions.users)) > 0
+    known_items = np.bincount(interactions.item[train], minlength=len(interactions.items)) > 0
+    user_known, item_known = known_users[users], known_items[items]
+    return Scorable(
+        users_known=_distinct(users[user_known]),
+        users_unknown=_distinct(users[~user_known]),
+        items_known=_distinct(items[item_known]),
+        items_unknown=_distinct(items[~item_known]),
+        warm_users=_distinct(users[user_known & item_known]),
+        cold_users=_distinct(users[~user_known & item_known]),
+        interactions=len(index),
+        interactions_known=int((user_known & item_known).sum()),
+    )
 
 
-class _Known:
-    """Which ids of a part the training part knows."""
-
-    def __init__(self, codes: np.ndarray, train: np.ndarray, index: np.ndarray) -> None:
-        size = int(codes.max()) + 1
-        trained = np.bincount(codes[train], minlength=size) > 0
-        there = np.bincount(codes[index], minlength=size) > 0
-        self.known, self.unknown = int((there & trained).sum()), int((there & ~trained).sum())
-        self.of_row = trained[codes[index]]
+def _distinct(codes: np.ndarray) -> int:
+    return int((np.bincount(codes, minlength=1) > 0).sum())

@@ -172,8 +172,10 @@ def test_what_can_be_scored_is_counted():
     counts = parts.scorable["validation"]
     assert (counts.users_known, counts.users_unknown, counts.items_known, counts.items_unknown) == (1, 1, 2, 0)
     assert (counts.interactions, counts.interactions_known) == (2, 1)
+    assert (counts.warm_users, counts.cold_users) == (1, 1)
     counts = parts.scorable["test"]
     assert (counts.users_known, counts.items_unknown, counts.interactions_known) == (1, 1, 0)
+    assert (counts.warm_users, counts.cold_users) == (0, 0)
 
 
 def test_users_of_one_interaction_are_told_of():
