@@ -136,11 +136,14 @@ def neighbors(
     ],
     count: Annotated[int, typer.Option("-k", min=1, help="neighbours to list")] = 10,
     ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
+    metric: Annotated[str, typer.Option("--metric", help="cosine, dot or euclidean")] = "cosine",
 ) -> None:
     """List neighbours of words, sums of words, items and pictures."""
     from lab.terminal_words import print_neighbors
 
-    print_neighbors(space, queries, count, ids)
+    if metric not in ("cosine", "dot", "euclidean"):
+        raise UserError(f"--metric {metric}: expected cosine, dot or euclidean")
+    print_neighbors(space, queries, count, ids, metric)  # type: ignore[arg-type]
 
 
 @app.command()

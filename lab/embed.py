@@ -112,7 +112,7 @@ def _read(data: str, model: str, column: str | None, encoding: str) -> list[Line
     try:
         lines = list(read_lines(CorpusConfig(source=data, column=column, encoding=encoding, unit="sentence")))
     except ValidationError as error:
-        raise UserError(f"--encoding {encoding}: expected {error.errors()[0]['ctx']['error']}") from error
+        raise UserError(f"--encoding {encoding}: {error.errors()[0]['ctx']['error']}") from error
     except UserError as error:
         text = str(error).removeprefix("data.source: ").replace("data.encoding=", "--encoding ")
         raise UserError(text.replace("data.column", "--column")) from error

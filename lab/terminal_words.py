@@ -12,11 +12,14 @@ from lab.terminal import columns
 if TYPE_CHECKING:
     import numpy as np
 
+    from lab.embeddings.neighbors import Metric
     from lab.embeddings.space import EmbeddingSpace
     from lab.evaluation.words import WordResult
 
 
-def print_neighbors(reference: str, queries: Sequence[str], count: int, ids: str | None) -> None:
+def print_neighbors(
+    reference: str, queries: Sequence[str], count: int, ids: str | None, metric: Metric = "cosine"
+) -> None:
     """`lab neighbors`: of items and their sums, of new pictures, or of marked words layer by layer."""
     from lab.data.labelled.sources import is_picture
     from lab.embeddings.expression import nearest_to
@@ -33,16 +36,31 @@ def print_neighbors(reference: str, queries: Sequence[str], count: int, ids: str
     new = [query for query in queries if query not in space and is_picture(query)]
     vectors = dict(zip(new, _embedded(space, reference, new), strict=True)) if new else {}
     for query in queries:
-        found = space.neighbors(vectors[query], count) if query in vectors else nearest_to(space, query, count)
-        print(f"\n{query}   ({space.name or reference}, cosine)")
+        if query in vectors:
+            found = space.neighbors(vectors[query], count, metric)
+        else:
+            found = nearest_to(space, query, count, metric)
+        print(f"\n{query}   ({space.name or reference}, {metric})")
         known, about = _known(space, found.indices[0])
-        pairs = zip(found.ids[0], found.scores[0], known, strict=True)
-        rows = [(f"  {item}", f"{score:.3f}", *more) for item, score, more in pairs]
-        print(columns(rows, ("  item", "cosine", *about)) if rows else "")
+        pairs = zip(found.ids[0], _scores(found.scores[0]), known, strict=True)
+        rows = [(f"  {item}", score, *more) for item, score, more in pairs]
+        print(columns(rows, ("  item", "distance" if metric == "euclidean" else metric, *about)) if rows else "")
+        if metric == "cosine" and len(rows) > 2 and found.scores[0].min() > SAME_DIRECTION:
+            print("  (all vectors point one way; --metric euclidean tells them apart)")
 
 
 RARE = 20  # occurrences below which a vector has seen too few contexts to be trusted
+SAME_DIRECTION = 0.99
 SHOWN_CHARACTERS = 70
+
+
+def _scores(scores: np.ndarray) -> list[str]:
+    """Scores with three decimals, or as many more, up to six, as tell them apart."""
+    for decimals in (3, 4, 5, 6):
+        said = [f"{score:.{decimals}f}" for score in scores]
+        if len(set(said)) == len(set(scores)):
+            break
+    return said
 
 
 def _embedded(space: EmbeddingSpace, reference: str, pictures: Sequence[str]) -> np.ndarray:

@@ -84,7 +84,7 @@ def test_one_picture_and_a_nested_folder(place, capsys):
 
 def test_a_table_of_paths_with_labels_or_without(place, capsys):
     (place / "t.csv").write_text("photo,label\nplain/red.png,warm\nplain/blue.png,\n")
-    space, _ = embedded(capsys, "t.csv", "--column", "photo")
+    space, _ = embedded(capsys, "t.csv")
     assert space.ids.tolist() == ["plain/red.png", "plain/blue.png"]
     assert space.metadata["label"].dropna().tolist() == ["warm"]
     (place / "u.csv").write_text("file\nplain/red.png\n")
@@ -110,8 +110,8 @@ def test_more_pictures_than_are_read_at_once_stay_in_order():
         (["embed", "colours", "notes.txt"], "notes.txt holds texts, but colours embeds pictures"),
         (["embed", "colours", "empty"], "empty: no pictures in this folder"),
         (["embed", "colours", "bad.png"], "bad.png: nothing in it that can be used: bad.png: not a picture"),
-        (["embed", "colours", "t.csv"], "t.csv: which column is the image? Set --column; the columns are photo"),
-        (["embed", "colours", "t.csv", "--column", "phto"], "no column 'phto' (--column); did you mean 'photo'?"),
+        (["embed", "colours", "t.csv"], "t.csv: which column is the image? Set --column; the columns are note, plan"),
+        (["embed", "colours", "t.csv", "--column", "pln"], "no column 'pln' (--column); did you mean 'plan'?"),
         (["embed", "lengths", "plain/red.png"], "plain/red.png: a picture, but lengths embeds texts"),
         (["neighbors", "lengths", "plain/../plain/red.png"], "a picture, but lengths embeds texts"),
         (["neighbors", "colours", "plain/rid.png"], "no item of colours; did you mean 'plain/red.png'?"),
@@ -122,7 +122,7 @@ def test_a_mistake_is_one_line(place, capsys, words, said):
     (place / "notes.txt").write_text("one\ntwo\n")
     (place / "empty").mkdir()
     (place / "bad.png").write_text("no picture")
-    (place / "t.csv").write_text("photo\nplain/red.png\n")
+    (place / "t.csv").write_text("note,plan\nhello,red\n")
     more = ["-o", "out.parquet"] if words[0] == "embed" else []
     code, _, err = run_cli(capsys, *words, *more)
     assert code == 2
@@ -153,3 +153,16 @@ def test_a_backbone_embeds_pictures(place, capsys):
     code, out, _ = run_cli(capsys, "embed", "efficientnet-lite0", "plain", "-o", "out.parquet")
     assert code == 0
     assert "3 items, 1280 dimensions" in out
+
+
+def test_vectors_that_all_point_one_way_are_told_of_and_told_apart(place, capsys, monkeypatch):
+    far = np.array([100.0, 100, 100]) + 1e-2 * np.array(list(COLOURS.values()))
+    space = EmbeddingSpace([f"{name}.png" for name in "abc"] + ["d"], np.vstack([far, far[:1] * 1.5]))
+    monkeypatch.setattr("lab.spaces.find_space", lambda *_: space)
+    out = run_cli(capsys, "neighbors", "colours", "a.png")[1]
+    assert "all vectors point one way; --metric euclidean tells them apart" in out
+    scores = [line.split()[1] for line in out.splitlines() if line.startswith("  ") and line.split()[0] in "bcd.png"]
+    assert len(scores) == len(set(scores))
+    out = run_cli(capsys, "neighbors", "colours", "a.png", "--metric", "euclidean")[1]
+    assert "distance" in out
+    assert run_cli(capsys, "neighbors", "colours", "a.png", "--metric", "cosin")[2].startswith("lab: --metric cosin: ")

@@ -17,7 +17,7 @@ def known_encoding(encoding: str) -> str:
     except LookupError:
         codec = None
     if codec is None or not codec._is_text_encoding:  # rot13 and base64 are codecs too
-        raise ValueError("the name of a text encoding, such as utf-8, latin-1, cp1252, utf-16 or shift_jis")
+        raise ValueError("expected the name of a text encoding, such as utf-8, latin-1, cp1252, utf-16 or shift_jis")
     return encoding
 
 

@@ -12,7 +12,10 @@ from lab.errors import UserError
 if TYPE_CHECKING:
     from lab.data.labelled.config import LabelledConfig, Labels
 
-LAYOUTS = "a folder of pictures a class, a text file a class, a table, or idx files; in train, val and test or not"
+LAYOUTS = (
+    "pictures (a folder a class, or anywhere if they need no labels), a text file a class, a table, or idx files; "
+    "in train, val and test or not"
+)
 _UNLABELLED = {"unlabelled", "unlabeled", "unsup", "unlabelled_data"}
 
 

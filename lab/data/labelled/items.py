@@ -156,7 +156,7 @@ def _packaged_items(name: str) -> Items:
 def too_few_classes(classes: list[str]) -> str:
     """Why items of no class or one cannot be classified."""
     found = f"only one class, {classes[0]!r}" if classes else "no labels"
-    return f"{found}; a classifier needs two classes or more (a folder, a text file or a value of the label column each)"
+    return f"{found}; a classifier needs two classes or more (a folder, text file or value of the label column each)"
 
 
 def _broken_items(broken: list[Broken], source: str) -> str:

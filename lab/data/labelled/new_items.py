@@ -29,7 +29,7 @@ def load_new_items(source: str, like: Mapping[str, Any], column: str | None = No
     config = LabelledConfig(**{**kept, "source": source, "split": {}})
     path = Path(source).expanduser()
     if source in PACKAGED or source.startswith("hf:"):
-        raw = read_source(config, "optional")
+        raw = read_source(config if source.startswith("hf:") else _without_columns(config), "optional")
     elif path.is_dir():
         raw = _of_folder(path, config, visible_files(path), like)
     elif not path.exists():
@@ -67,6 +67,7 @@ def items_of(contents: Sequence[str], kind: Literal["image", "text"]) -> Items:
 
 def _of_folder(folder: Path, config: Any, found: list[Path], like: Mapping[str, Any]) -> RawItems:
     from lab.data.labelled.sources import is_picture, read_source
+    from lab.data.sources import table_kind
 
     pictures = [file for file in found if is_picture(file)]
     if pictures and config.kind != "text":
@@ -75,7 +76,12 @@ def _of_folder(folder: Path, config: Any, found: list[Path], like: Mapping[str, 
         raise UserError(f"{folder}: no pictures in this folder")
     if pictures and len(pictures) == len(found):
         raise UserError(f"{folder}: pictures only, but the run was trained on texts")
-    return read_source(config, "optional")
+    return read_source(config if any(map(table_kind, found)) else _without_columns(config), "optional")
+
+
+def _without_columns(config: Any) -> Any:
+    """What the columns of the training data are called says nothing of a source that has none."""
+    return config.model_copy(update={"text": None, "image": None})
 
 
 def _pictures(files: list[Path], folder: Path) -> RawItems:

@@ -39,7 +39,10 @@ def read_source(config: LabelledConfig, labels: Labels = "required") -> RawItems
     from lab.data.labelled import arrays, folders, tables
 
     name = config.source
+    if config.subset and not name.startswith("hf:"):
+        raise UserError(f"data.subset: {config.subset!r}: only a hub data set (hf:NAME) has subsets; remove the key")
     if name in PACKAGED:
+        without_columns(config, "packaged")
         if name == "wikipedia-topics":
             from lab.data.labelled.topics import wikipedia_topics
 
@@ -59,6 +62,7 @@ def read_source(config: LabelledConfig, labels: Labels = "required") -> RawItems
     if is_picture(name):
         raise UserError(f"data.source: {name}: one picture; name a folder of them")
     lines = tables.read_labelled_lines(path, config)
+    without_columns(config, "a text file")
     if lines is not None:
         return lines
     if labels == "optional":
@@ -74,17 +78,29 @@ def _read_folder(path: Path, config: LabelledConfig, labels: Labels) -> RawItems
 
     found = visible_files(path)
     if any(arrays.is_idx(file) for file in found):
+        without_columns(config, "a folder of idx files")
         return arrays.read_idx(path, found, labels)
     listed = [file for file in found if table_kind(file)]
     pictures = [file for file in found if is_picture(file)]
     if pictures and config.kind != "text" and not _table_of_pictures(path, listed):
+        without_columns(config, "a folder of pictures")
         return folders.read_image_folder(path, pictures, found, labels)
     texts = [file for file in found if not table_kind(file) and file not in pictures]
     if listed:
         return tables.read_table(_tables_of(path, listed), path, config, labels)
+    without_columns(config, "a folder of texts" if texts else "a folder")
     if len(texts) == 1 and (lines := tables.read_labelled_lines(texts[0], config)) is not None:
         return lines
     return folders.read_text_folder(path, texts, config)
+
+
+def without_columns(config: LabelledConfig, what: str) -> None:
+    """Raise `UserError` where a column is named of a source that has none."""
+    for key in ("text", "image", "label", "id"):
+        if (named := getattr(config, key)) is not None:
+            raise UserError(
+                f"data.{key}: {named!r}: {config.source} is {what}, without columns; remove the key, or name a table"
+            )
 
 
 def _table_of_pictures(path: Path, tables: list[Path]) -> bool:

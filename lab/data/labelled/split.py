@@ -84,7 +84,9 @@ def withhold(items: Items, split: Split, name: str, key: str = "anomaly") -> Spl
 
     if name not in items.classes:
         near = nearest(name, items.classes, n=1)
-        there = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(items.classes[:10]) or 'none'}"
+        there = (
+            f"did you mean {near[0]!r}?" if near else f"there is {', '.join(items.classes[:10]) or 'no label at all'}"
+        )
         raise UserError(f"{key}: no class {name!r} in {items.description}; {there}")
     number = items.classes.index(name)
     train, validation = (index[items.labels[index] != number] for index in (split.train, split.validation))

@@ -87,14 +87,16 @@ def _content(table: pd.DataFrame, columns: list[str], where: str, config: Labell
     """Whether the rows are texts or pictures, and the column that holds them."""
     if config.text and config.image:
         raise UserError("data.text and data.image: only one of them")
+    shown = [column for column in columns if _looks_like_pictures(table[column])]
     if config.kind == "image" or config.image:
-        return "image", str(choose(columns, config.image, PICTURES, where, "image"))
+        usual = (*PICTURES, *(column.lower() for column in shown)) if len(shown) == 1 else PICTURES
+        return "image", str(choose(columns, config.image, usual, where, "image"))
     if config.kind == "text" or config.text:
         return "text", str(choose(columns, config.text, TEXTS, where, "text"))
     text = choose(columns, None, TEXTS, where, "text", needed=False)
-    image = choose(columns, None, PICTURES, where, "image", needed=False)
-    if image and _looks_like_pictures(table[image]) and not text:
-        return "image", image
+    image = choose(shown, None, PICTURES, where, "image", needed=False)
+    if not text and (image or len(shown) == 1):
+        return "image", image or shown[0]
     if text:
         return "text", text
     prose = [column for column in columns if _looks_like_prose(table[column])]

@@ -248,3 +248,37 @@ def test_a_mistake_in_a_setting_of_the_data_check(flat, override, said):
         shown_source(str(flat), [override])
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+# --- keys that mean nothing for a source
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"label": "kind"}, "data.label: 'kind': .*flat is a folder of pictures, without columns; remove the key"),
+        ({"image": "path"}, "data.image: 'path': "),
+        ({"id": "number"}, "data.id: 'number': "),
+        ({"subset": "small"}, r"data.subset: 'small': only a hub data set \(hf:NAME\) has subsets"),
+        ({"slices": ["site"]}, "data.slices: no column 'site'; there is label, width, height, folder"),
+        ({"split": {"by": "site"}}, "data.split.by: no column 'site'"),
+        ({"split": {"group": "site"}}, "data.split.group: no column 'site'"),
+        ({"split": {"time": "folder"}}, "data.split.time: '.' is neither a number nor a date"),
+        ({"train_size": 13}, "data.train_size: 13, but there are 12 training items"),
+        ({"split": {"validation": 40}}, "data.split: .* are more than the 20 .*items there are"),
+        ({"kind": "text"}, "nothing in this folder that is known; expected pictures"),
+    ],
+)
+def test_a_mistake_in_a_key_is_one_line_in_the_plan_stage(flat, keys, said):
+    with pytest.raises(UserError, match=said) as raised:
+        describe_task(config_of(flat, **keys), "image", labels="optional")
+    assert "\n" not in str(raised.value)
+
+
+def test_the_one_column_of_picture_names_needs_no_usual_name(flat):
+    pd.DataFrame({"note": ["a few words", "a few more"], "photo": ["00.png", "01.png"]}).to_csv(
+        flat / "table.csv", index=False
+    )
+    assert load(flat / "table.csv").kind == "image"
+    assert load(flat / "table.csv", kind="image").ids == ["00.png", "01.png"]
+    assert load(flat / "table.csv", text="note").kind == "text"
