@@ -12,6 +12,7 @@ from lab.report.autoencoder_rows import Group, groups_of
 from lab.report.autoencoder_tables import best_for, geometry_table, tables_of
 from lab.report.figures import WIDE
 from lab.report.scoreboard import dots_of
+from lab.report.text import count, listing
 
 if TYPE_CHECKING:
     from lab.report.dots import Dots
@@ -63,6 +64,11 @@ class AutoencoderPage:
     def folded(self) -> list[Row]:
         """Rows of sizes of which the answer does not speak: their curves and own figures are in their own reports."""
         return [entry.row for group in self.groups for entry in group.entries if entry not in group.at(group.focus)]
+
+    @property
+    def shown(self) -> str:
+        """The sizes of the rows that are not folded: `32 dimensions`."""
+        return listing([count(focus, "dimension") for focus in dict.fromkeys(group.focus for group in self.groups)])
 
     def dots(self, colors: Mapping[str, int]) -> Dots | None:
         """The first purpose at the size in focus as dots, of the first task; `colors` by label."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -154,7 +155,8 @@ def _draw(
     axis.set_xscale("log")
     axis.set_xlim(ticks[0] / 1.18, ticks[-1] * 1.18)
     axis.xaxis.set_minor_locator(NullLocator())
-    names = [f"{tick:g}" for tick in ticks[:-1]] + [f"all ({ticks[-1]:g})" if whole else f"{ticks[-1]:g}"]
+    names = [f"{tick:g}" if tick < 0.75 * ticks[-1] else "" for tick in ticks[:-1]]  # no two over each other
+    names += [f"all ({ticks[-1]:g})" if whole else f"{ticks[-1]:g}"]
     axis.set_xticks(ticks, names)
     lines = [one for one in found if not one.level]
     for place, one in enumerate(lines):
@@ -189,14 +191,15 @@ def _scale(axis: Axes, found: Sequence[Series], purpose: Purpose) -> None:
         axis.set_yscale("log")
         axis.yaxis.set_minor_formatter(NullFormatter())
         ticks = [m * 10.0**e for e in range(-6, 2) for m in (1, 2, 5) if 0.8 * low <= m * 10.0**e <= 1.25 * high]
-    elif 0 < low < 0.8 and 0.9 < high < 1:
-        axis.set_yscale("logit")
+    elif 0 < low < 0.8 and high > 0.9:
+        high = min(high, 0.998)
+        axis.set_yscale("logit", nonpositive="clip")
         ticks = [tick for tick in _TICKS if low - 0.1 <= tick <= high + 0.4 * (1 - high)]
         axis.set_ylim(max(min(low - 0.03, ticks[0] if ticks else low), 0.01), high + 0.2 * (1 - high))
     else:
-        return
+        ticks = [tick for tick in axis.get_yticks() if axis.get_ylim()[0] <= tick <= min(axis.get_ylim()[1], 1.0)]
     axis.yaxis.set_major_locator(FixedLocator(ticks))
-    axis.yaxis.set_major_formatter(FixedFormatter([f"{tick:g}".replace("0.", ".", 1) for tick in ticks]))
+    axis.yaxis.set_major_formatter(FixedFormatter([re.sub(r"^0\.", ".", f"{tick:g}") for tick in ticks]))
     axis.yaxis.set_minor_locator(NullLocator())
 
 

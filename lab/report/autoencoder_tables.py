@@ -85,7 +85,7 @@ def _head(purpose: Purpose, first: bool) -> str:
 
 
 def _flag(entry: Entry) -> list[str]:
-    times, runs = entry.below_pca, len(entry.row.runs)
+    times, runs = entry.below_pca if entry.kind == "autoencoder" else 0, len(entry.row.runs)
     return [f"below PCA in {times} of {count(runs, 'run')}" if runs > 1 else "below PCA"] if times else []
 
 
@@ -101,10 +101,10 @@ def geometry_table(group: Group) -> dict[str, Any] | None:
     for entry in sorted(group.entries, key=lambda entry: (not entry.sized, entry.size)):
         own = means[entry.label]
         rows.append([entry.whole, *(minus(plain(own[m], 2)) if m in own else "–" for m in order)])
-    heads = ["neighbour purity" if metric == "neighbor_purity" else spoken(metric) for metric in order]
+    heads = [spoken(metric) for metric in order]
     return {
         "label": "The shape of each space",
-        "caption": "Means over seeds, of test items.",
+        "caption": "Means over seeds and test items.",
         "head": ["Row", *(f"{head[:1].upper()}{head[1:]}" for head in heads)],
         "rows": rows,
         "notes": [_SHAPE[name] for name in known],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -100,12 +101,18 @@ def _by_column(space: EmbeddingSpace, name: str) -> Coloring:
         return _by_number(space, column, name)
     texts = [value if known else None for value, known in zip(column, column.notna(), strict=True)]
     common = [value for value, _ in Counter(v for v in texts if v is not None).most_common(len(CLASS_COLORS))]
-    rank = {value: place for place, value in enumerate(common)}
+    rank = {value: place for place, value in enumerate(sorted(common, key=_natural))}
     codes = {str(item): rank[value] for item, value in zip(space.ids, texts, strict=True) if value in rank}
     legend = [_entry(place, short(str(value), 60)) for value, place in rank.items()]
     if len(codes) < len(space):
         legend.append({"color": "var(--faint)", "label": "other or unknown"})
     return Coloring(codes, len(common), None, legend, f"Colours show “{short(name, 40)}”.")
+
+
+def _natural(value: Any) -> tuple[int, float, str]:
+    """Numbers by size, then texts by letter."""
+    text = str(value)
+    return (0, float(text), "") if re.fullmatch(r"-?\d+(\.\d+)?", text) else (1, 0.0, text)
 
 
 def _by_number(space: EmbeddingSpace, column: pd.Series, name: str) -> Coloring:

@@ -72,11 +72,23 @@ def page_figure(
 
 @dataclass
 class FigureGroup:
-    """Figures that go by one name in several runs: the first seed of each row, and the rest folded away."""
+    """Figures that go by one name in several runs: the first seed of each row, and the rest folded away.
+
+    `caption`: what the captions of all of them have in common, so that it is said once.
+    """
 
     title: str
     figures: list[PageFigure]
     more: list[PageFigure] = field(default_factory=list)
+    caption: str = ""
+
+    def say_once(self) -> None:
+        """Move a caption that all figures have in front of them."""
+        captions = {figure.caption for figure in [*self.figures, *self.more]}
+        if len(self.figures) > 1 and len(captions) == 1:
+            (self.caption,) = captions
+            for figure in [*self.figures, *self.more]:
+                figure.caption = ""
 
 
 @dataclass(frozen=True)
@@ -170,6 +182,7 @@ def run_figures(rows: Sequence[Row], in_curves: Collection[str] = ()) -> list[Fi
             folded = name in in_curves or row.label in started
             (group.more if folded else group.figures).append(_page_figure(row, run, figure, png, rows))
             started.add(row.label)
+        group.say_once()
         groups.append(group)
     return sorted(groups, key=lambda group: bool(group.figures))  # folded ones first, beside the curves
 

@@ -93,7 +93,7 @@ def cache_table(group: Group) -> dict[str, Any] | None:
                 f"after block {cuts}" if used and cuts else "–",
                 _bytes(size) if used else "–",
                 duration(float(cache.get("prefix_seconds") or 0)) if used else "–",
-                duration(own) if used else "–",
+                (duration(own) if own >= 0 else f"−{duration(-own)}") if used else "–",
                 "" if used else str(cache.get("why_not") or "not used"),
             ]
         )

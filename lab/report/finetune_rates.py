@@ -156,18 +156,17 @@ def _ranking(tried: Sequence[Tried], rates: Sequence[float]) -> dict[str, Any] |
     if len(tried) < 2:
         return None
 
-    def line(name: str, ranked: Sequence[tuple[Tried, float]]) -> list[str]:
-        places = [f"{row.entry.title} {plain(value, 3)}" for row, value in ranked]
-        return [name, *places, *["–"] * (len(tried) - len(places))]
+    def places(rate: float | None) -> list[str]:
+        ranked = [f"{row.entry.title} {plain(value, 3)}" for row, value in ranking_at(tried, rate)]
+        return [*ranked, *["–"] * (len(tried) - len(ranked))]
 
-    rows = [line(rate_text(rate), ranking_at(tried, rate)) for rate in rates]
-    rows.append(line("its own each", ranking_at(tried, None)))
     ordinals = ["Best", "2nd", "3rd", *(f"{n}th" for n in range(4, len(tried) + 1))]
+    columns = [ordinals[: len(tried)], *map(places, rates), places(None)]
     return {
         "label": "Ranking at each single shared rate",
         "caption": "Validation data, first seed of each row.",
-        "head": ["Rate for all", *ordinals[: len(tried)]],
-        "rows": rows,
+        "head": ["Place", *(f"All at {rate_text(rate)}" for rate in rates), "Each at its own"],
+        "rows": [list(row) for row in zip(*columns, strict=True)],
     }
 
 

@@ -175,6 +175,7 @@ def _pane(source: MapSource, coloring: Coloring, settings: MapConfig, place: int
     )  # fmt: skip
     seeds = f"seed {source.run.seed}, " if source.row.planned > 1 else ""
     kept = source.projection
+    size = count(source.space.dim, "dimension")
     scores = f"Trustworthiness {number(kept.trustworthiness)}, continuity {number(kept.continuity)}"
     return MapPane(
         name=f"map {source.section} {title}".replace("  ", " "),
@@ -182,7 +183,7 @@ def _pane(source: MapSource, coloring: Coloring, settings: MapConfig, place: int
         png=png,
         source=data_uri(png),
         alt=f"Map of {shown} of {title}; each point is an item, near points are alike.",
-        caption=f"{source.note}{scores} · {seeds}{shown}, {source.space.dim} dimensions, {method_of(settings)}.",
+        caption=f"{source.note}{scores} · {seeds}{shown}, {size}, {method_of(settings)}.",
         number=place,
     )
 

@@ -8,11 +8,15 @@ import re
 _NAMES = {
     "accuracy_3cosmul": "accuracy (3CosMul)",
     "cbow": "CBOW",
+    "mse": "mean squared error",
+    "neighbor_purity": "neighbour purity",
     "pearson": "Pearson",
+    "psnr": "PSNR (dB)",
     "questions-words": "Google analogies",
     "simlex999": "SimLex-999",
     "skipgram": "skip-gram",
     "spearman": "Spearman",
+    "ssim": "SSIM",
     "wordsim353": "WordSim-353",
 }
 _SKIPPED = "_skipped"

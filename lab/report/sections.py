@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
     from lab.runs.study import Row
 
-MOST_COLUMNS = 8  # rows of a study that stand beside each other
+MOST_COLUMNS = 5  # rows of a study that stand beside each other
+MOST_ALIKE = 3  # warnings that differ in nothing but numbers, one by one
 MOST_PLANNED = 3  # runs not begun yet that are listed one by one
 NOT_COMPARED = {"report", "name", "seed", "data.split.seed", "data.split.fold"}
 
@@ -46,9 +48,25 @@ def problems(subject: Subject) -> list[dict[str, str]]:
         for run in row.runs:
             for kind, text in [*(("warning", w) for w in run.warnings), *_stale(run)]:
                 notes.setdefault((kind, text), {}).setdefault(row.label, []).append(_which(row, run))
-    return found + [
-        {"kind": kind, "where": _where(places, subject.rows), "text": text} for (kind, text), places in notes.items()
-    ]
+    return found + _alike(notes, subject.rows)
+
+
+def _alike(notes: Mapping[tuple[str, str], Mapping[str, list[str]]], rows: Sequence[Row]) -> list[dict[str, str]]:
+    """One entry for each text, with where it was said; those that differ in nothing but numbers are one."""
+    patterns: dict[tuple[str, str], list[str]] = {}
+    for kind, text in notes:
+        patterns.setdefault((kind, re.sub(r"[-+]?\d[\d.,]*", "#", text)), []).append(text)
+    found = []
+    for (kind, _), texts in patterns.items():
+        places: dict[str, list[str]] = {}
+        for text in texts:
+            for label, runs in notes[kind, text].items():
+                places.setdefault(label, []).extend(runs)
+        few = len(texts) < MOST_ALIKE
+        others = f" (the first of {len(texts)} that differ in their numbers)"
+        whole = [(texts[0] + others, places)] if not few else [(text, notes[kind, text]) for text in texts]
+        found += [{"kind": kind, "where": _where(where, rows), "text": text} for text, where in whole]
+    return found
 
 
 def _which(row: Row, run: Run) -> str:
