@@ -59,7 +59,7 @@ def test_files_stay_short(path):
 def test_importing_lab_and_its_command_costs_nothing_heavy():
     code = (
         "import sys, lab, lab.cli, experiments.word2vec, experiments.pretrained, experiments.contextual;"
-        "import experiments.finetune, experiments.baseline;"
+        "import experiments.finetune, experiments.baseline, experiments.features;"
         "print([m for m in ('torch', 'numpy', 'pandas', 'gensim', 'scipy', 'sklearn', 'transformers', 'timm', 'peft',"
         " 'torchvision', 'matplotlib') if m in sys.modules])"
     )

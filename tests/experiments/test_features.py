@@ -139,3 +139,35 @@ def test_what_it_will_cost(home):
     assert [cell.config.method.dimensions for cell in load("features/pca").cells] == [2, 8, 32]
     estimate = recipe.estimate(FeaturesConfig.model_validate(config({"name": "pca"})))
     assert 0 < estimate.seconds < 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "linear", "neighbors", "error"),
+    [
+        ({"name": "pixels"}, 0.969, 0.986, None),
+        ({"name": "pca", "dimensions": 2}, 0.605, None, 0.0513),
+        ({"name": "pca", "dimensions": 10}, 0.928, None, 0.0196),
+        ({"name": "pca", "dimensions": 16}, 0.950, 0.984, 0.0116),
+        ({"name": "pca", "dimensions": 32}, 0.958, None, 0.0027),
+    ],
+    ids=["pixels", "pca-2", "pca-10", "pca-16", "pca-32"],
+)
+def test_the_figures_of_five_folds_of_digits(method, linear, neighbors, error, home):
+    """Those wanted are scikit-learn's with C = 1, on folds of its own."""
+    split = {"train": 0.8, "validation": 0.2, "test": 0, "folds": 5}
+    measured = []
+    for fold in range(5):
+        given = {
+            **config(method),
+            "data": {"source": "digits", "split": {**split, "fold": fold}},
+            "probe": {"labels": []},
+        }
+        run = lab.run(given, quiet=True)
+        probe, left = run.json("embedding")["probes"][0], run.json("features").get("reconstruction")
+        squared = left["validation"]["mse"] if left else np.nan
+        measured.append((probe["linear"]["mean"], probe["neighbors"]["mean"], squared))
+    found = np.mean(measured, axis=0)
+    assert found[0] == pytest.approx(linear, abs=0.006)
+    assert neighbors is None or found[1] == pytest.approx(neighbors, abs=0.003)
+    assert error is None or found[2] == pytest.approx(error, rel=0.04)
