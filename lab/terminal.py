@@ -87,8 +87,12 @@ def _answer(study: StudyRecord, comparison: Comparison) -> str:
 def _after_run(run: Run) -> list[tuple[str, ...]]:
     from lab.config import load_recipe
 
-    classifies = load_recipe(run.experiment).load_classifier is not None
-    more = [("predict", run.id, "NEW_DATA", "-o", "out.csv")] if classifies else []
+    recipe = load_recipe(run.experiment)
+    more: list[tuple[str, ...]] = []
+    if recipe.load_classifier is not None:
+        more = [("predict", run.id, "NEW_DATA", "-o", "out.csv")]
+    elif recipe.load_encoder is not None:
+        more = [("embed", run.id, "NEW_DATA", "-o", "out.parquet")]
     return [("show", run.id), ("report", run.id), *more]
 
 

@@ -166,3 +166,21 @@ def test_vectors_that_all_point_one_way_are_told_of_and_told_apart(place, capsys
     out = run_cli(capsys, "neighbors", "colours", "a.png", "--metric", "euclidean")[1]
     assert "distance" in out
     assert run_cli(capsys, "neighbors", "colours", "a.png", "--metric", "cosin")[2].startswith("lab: --metric cosin: ")
+
+
+def test_from_a_folder_of_pictures_without_labels_to_neighbours_of_a_new_one(home, capsys):
+    """As a user would: a run on one's own pictures, then its encoder on others."""
+    rng = np.random.default_rng(0)
+    for place, count in (("mine", 20), ("new/deep", 2)):
+        (home / place).mkdir(parents=True)
+        for number in range(count):
+            blocks = Image.fromarray(rng.integers(0, 256, (3, 3, 3), dtype=np.uint8))
+            blocks.resize((20, 24)).save(home / place / f"{number:02}.png")
+    Image.open(home / "mine" / "07.png").save(home / "again.png")
+    code, out, err = run_cli(capsys, "run", "features/pixels", "data.source=mine", "-q")
+    assert (code, err) == (0, "")
+    assert "NEW_DATA -o out.parquet" in out
+    code, out, _ = run_cli(capsys, "embed", "last", "new", "-o", "out.parquet")
+    assert "out.parquet: 2 items, 1200 dimensions" in out
+    code, out, _ = run_cli(capsys, "neighbors", "last", "again.png", "-k", "1", "--metric", "euclidean")
+    assert out.splitlines()[-1].split() == ["07.png", "0.000"]
