@@ -14,7 +14,7 @@ TYPES: dict[str, Any] = {
     "number": (int, float),
     "integer": int,
 }
-ANNOTATIONS = {"$schema", "$comment", "title", "description", "default", "definitions"}
+ANNOTATIONS = {"$schema", "$comment", "title", "description", "default", "definitions", "synonyms"}
 
 
 def mistakes(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None, at: str = "") -> list[str]:
