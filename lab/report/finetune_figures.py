@@ -92,11 +92,10 @@ def _draw_depths(group: Group, entries: Sequence[Entry], chosen: Entry | None, w
 
 def _name_depths(axis: Axes, entries: Sequence[Entry], chosen: Entry | None, narrow: bool) -> None:
     axis.set_xticks(range(len(entries)), [_tick(entry, narrow) for entry in entries], fontsize=8 if narrow else 8.5)
-    if narrow and len(entries) > 6:
-        axis.tick_params(axis="x", rotation=90)
-    elif len(entries) > 8:  # side by side they would cover one another
+    if len(entries) > (6 if narrow else 8):  # side by side they would cover one another
         lines = [_tick(entry, narrow).replace("\n", " ") for entry in entries]
-        axis.set_xticklabels(lines, rotation=35, ha="right", rotation_mode="anchor")
+        turned = {"rotation": 90} if narrow else {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+        axis.set_xticklabels(lines, **turned)
     for entry, label in zip(entries, axis.get_xticklabels(), strict=True):
         label.set_fontweight("bold" if chosen is entry else "normal")
     blocks = max(entry.blocks for entry in entries)
@@ -206,7 +205,7 @@ def _draw_seconds(axis: Axes, entries: Sequence[Entry], narrow: bool) -> None:
 
 def _tick(entry: Entry, narrow: bool) -> str:
     if entry.kind != "depth":
-        return drawable(entry.title, 20).replace(" ", "\n")
+        return drawable(entry.title, 28).replace(" ", "\n")
     if not entry.trained:
         return "0\nhead only"
     name = drawable(entry.first_trained, 12 if narrow else 18)

@@ -134,13 +134,19 @@ def test_the_grid_marks_choices_warns_of_edges_and_ranks_at_shared_rates(worksho
         "At one rate shared by all rows, the best would have been: at 1e-4 and .001, everything trained; at .003 and "
         ".01, last 3 of 9 blocks. With its own rate for each row it is everything trained"
     )
-    assert [row[:2] for row in rates.table["rows"]] == [
-        ["1e-4", "everything trained .925"],
-        [".001", "everything trained .955"],
-        [".003", "last 3 of 9 blocks .952"],
-        [".01", "last 3 of 9 blocks .922"],
-        ["its own each", "everything trained .955"],
+    assert rates.table["head"] == [
+        "Place",
+        "All at 1e-4",
+        "All at .001",
+        "All at .003",
+        "All at .01",
+        "Each at its own",
     ]
+    everything, some = "everything trained", "last 3 of 9 blocks"
+    assert rates.table["rows"][0] == [
+        "Best", f"{everything} .925", f"{everything} .955", f"{some} .952", f"{some} .922", f"{everything} .955",
+    ]  # fmt: skip
+    assert [row[0] for row in rates.table["rows"]] == ["Best", "2nd", "3rd"]
     assert "all frozen: .760 at 1e-4, .790 at .001, .820 at .003, .850 at .01" in rates.figure.alt
 
 
