@@ -44,7 +44,7 @@ def loss_curves(history: History, kind: str, loss: str, reference: tuple[str, fl
         _level(axes[0], *reference)
     axes[0].set_yscale("log")
     log_ticks(axes[0].yaxis)
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].legend(fontsize=8, facecolor="white", edgecolor="none", framealpha=1)
     return Drawn(
         "losses",
         figure,
