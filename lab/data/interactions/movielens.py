@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lab.data.interactions.columns import typed
 from lab.data.interactions.tables import (
+    ITEMS,
     choose_columns,
     header_of,
     raw_of,
@@ -77,14 +78,14 @@ def side_tables(file: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
     if file.suffix == ".inter":
         return tuple(_atomic_side(file.with_suffix(ending)) for ending in (".user", ".item"))  # type: ignore[return-value]
     if file.suffix == ".csv":
-        return None, _films(read_side_table(str(folder / "movies.csv"), "items", "movieId", (), "utf-8"))
+        return None, _films(read_side_table(str(folder / "movies.csv"), "items", None, ITEMS, "utf-8"))
     if file.suffix == ".dat":
         films = _side(folder / "movies.dat", "::", ["id", "title", "genres"])
         users = _side(folder / "users.dat", "::", ["id", "gender", "age", "occupation", "zip_code"])
-        return _named_occupations(users), None if films is None else _films(films)
+        return _named_occupations(users), _films(films)
     films = _side(folder / "u.item", "|", ["id", "title", "released", "video", "url", *_GENRES])
     users = _side(folder / "u.user", "|", ["id", "age", "gender", "occupation", "zip_code"])
-    return users, None if films is None else _films(_joined_genres(films))
+    return users, _films(None if films is None else _joined_genres(films))
 
 
 def _side(file: Path, separator: str, names: list[str]) -> pd.DataFrame | None:
@@ -114,15 +115,17 @@ def _named_occupations(users: pd.DataFrame | None) -> pd.DataFrame | None:
 
 
 def _joined_genres(films: pd.DataFrame) -> pd.DataFrame:
-    flags = films[list(_GENRES)].to_numpy().astype(int) == 1
+    flags = films[list(_GENRES)].isin([1, "1"]).to_numpy()
     joined = ["|".join(name for name, flag in zip(_GENRES, row, strict=True) if flag) for row in flags]
     return films[["title"]].assign(genres=joined)
 
 
-def _films(films: pd.DataFrame) -> pd.DataFrame:
-    """`title`, `year` (float, NaN where the title names none) and `genres` (a list a film)."""
+def _films(films: pd.DataFrame | None) -> pd.DataFrame | None:
+    """`title`, `year` (float, NaN where the title names none) and `genres` (a list a film); another table as it is."""
     import pandas as pd
 
+    if films is None or not {"title", "genres"} <= {*films.columns}:
+        return films
     titles = films["title"].astype(str).str.strip()
     genres = films["genres"].astype(str)
     cells = zip(genres, genres.isin(["", "(no genres listed)", "unknown"]), strict=True)

@@ -75,10 +75,10 @@ def add_side_tables(raw: RawInteractions, config: InteractionsConfig, file: Path
     if file is not None and _is_movielens(file):
         raw.user_table, raw.item_table = side_tables(file)
     if config.users:
-        names = [config.user or "", *USERS]
+        names = [(config.user or "").lower(), *USERS]
         raw.user_table = read_side_table(config.users, "users", config.user_id, names, config.encoding)
     if config.items:
-        names = [config.item or "", *ITEMS]
+        names = [(config.item or "").lower(), *ITEMS]
         raw.item_table = read_side_table(config.items, "items", config.item_id, names, config.encoding)
 
 

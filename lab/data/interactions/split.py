@@ -214,7 +214,8 @@ def _at_least_one(share: float, n: int) -> int:
 
 def _alone(counts: np.ndarray) -> list[str]:
     alone = int((counts == 1).sum())
-    return [f"{alone:,} users have one interaction, which trains: they are never tested"] if alone else []
+    users = "user has" if alone == 1 else "users have"
+    return [f"{alone:,} {users} one interaction, which trains: never tested"] if alone else []
 
 
 def _times(interactions: Interactions, config: InteractionSplitConfig) -> np.ndarray:

@@ -180,7 +180,7 @@ def test_what_can_be_scored_is_counted():
 
 def test_users_of_one_interaction_are_told_of():
     found = split_interactions(made([("a", "x"), ("b", "x"), ("b", "y"), ("b", "z")]), config())
-    assert found.notes == ["1 users have one interaction, which trains: they are never tested"]
+    assert found.notes == ["1 user has one interaction, which trains: never tested"]
 
 
 def test_what_cannot_be_parted_is_said_in_one_line():

@@ -139,6 +139,10 @@ def test_side_tables(put, load):
     assert found.item_table.year.fillna(0).tolist() == [1999, 0, 2001]
     assert found.item_table.zip.tolist() == ["01", "10", "20"]
     assert len(found) == 2
+    pairs = put("b.csv", "Reader,Book\nr,b\n")
+    books = put("books.csv", "Shelf,Book\n3,b\n")
+    assert load(pairs, user="Reader", item="Book", items=str(books)).item_table.Shelf.tolist() == [3]
+    pairs = put("a.tsv", "query-id\tcorpus-id\tscore\n1\td2\t1\n")
     put("c.csv", "doc,text\nd1,one\nd2,two\nd1,three\n")
     with pytest.raises(UserError, match=r"ids that stand more than once, such as 'd1': rows 0 and 2"):
         load(pairs, **keys)

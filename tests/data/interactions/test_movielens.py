@@ -114,6 +114,11 @@ def test_broken_ratings_are_named_by_their_rows(dat, load):
     assert len(load(dat, skip_broken=True)) == 3
 
 
+def test_films_of_other_columns_stay_as_they_are(latest, put, load):
+    put("ml/movies.csv", "id,text\n10,A man steals bread.\n2,Four children.\n")
+    assert load(latest).item_table.text.tolist() == ["A man steals bread.", "Four children."]
+
+
 def test_ratings_without_films_are_a_table(latest, load, triples):
     (latest / "movies.csv").unlink()
     found = load(latest)
