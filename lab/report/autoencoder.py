@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.report.autoencoder_answer import answers, certainty
 from lab.report.autoencoder_figures import labels_figure, size_figure
 from lab.report.autoencoder_rows import Group, groups_of
-from lab.report.autoencoder_tables import best_for, geometry_table, tables_of
+from lab.report.autoencoder_tables import best_for, geometry_table, labels_table, tables_of
 from lab.report.figures import WIDE
 from lab.report.scoreboard import dots_of
 from lab.report.text import count, listing
@@ -27,7 +27,8 @@ HALF = 4.6  # inches: of two figures beside each other
 class Part:
     """What is shown of one task, under its title where there are several.
 
-    `main`: the first purpose by size; `sizes`: the other purposes; `labels`: the probe by labels at the size in focus.
+    `main`: the first purpose by size; `sizes`: the other purposes; `labels`, `probes`: by labels a class, at the size
+    in focus.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Part:
     best: dict[str, Any] | None
     sizes: list[PageFigure]
     labels: PageFigure | None
+    probes: dict[str, Any] | None
     geometry: dict[str, Any] | None
 
 
@@ -110,5 +112,6 @@ def _part(group: Group) -> Part:
         best=best_for(group),
         sizes=[figure for figure in by_size[1:] if figure],
         labels=labels_figure(group, group.focus, named("labels")),
+        probes=labels_table(group, group.focus),
         geometry=geometry_table(group),
     )

@@ -147,7 +147,7 @@ def _less(group: Group) -> str:
     if table and table.ranked:
         best = table.ranked[0]
         labels = count(group.label_counts[0], "label")
-        parts.append(f"With {labels} a class, {_named(group.entry(best.label))} does best ({short_number(best)}).")
+        parts.append(f"With {labels} a class, the best is {_named(group.entry(best.label))} ({short_number(best)}).")
     sizes = [text for size in group.sizes if size != group.focus and (text := _at_size(group, size))]
     parts += [f"{_upper('; '.join(sizes))}."] if sizes else []
     if flagged := below_pca(group):

@@ -192,10 +192,10 @@ def _scale(axis: Axes, found: Sequence[Series], purpose: Purpose) -> None:
         axis.yaxis.set_minor_formatter(NullFormatter())
         ticks = [m * 10.0**e for e in range(-6, 2) for m in (1, 2, 5) if 0.8 * low <= m * 10.0**e <= 1.25 * high]
     elif 0 < low < 0.8 and high > 0.9:
-        high = min(high, 0.998)
+        top = min(max(values) + 0.5 * (1 - max(values)), 0.999)  # a bar that goes on to 1 is cut there
         axis.set_yscale("logit", nonpositive="clip")
-        ticks = [tick for tick in _TICKS if low - 0.1 <= tick <= high + 0.4 * (1 - high)]
-        axis.set_ylim(max(min(low - 0.03, ticks[0] if ticks else low), 0.01), high + 0.2 * (1 - high))
+        ticks = [tick for tick in _TICKS if low - 0.1 <= tick <= top]
+        axis.set_ylim(max(min(low - 0.03, ticks[0] if ticks else low), 0.01), top)
     else:
         ticks = [tick for tick in axis.get_yticks() if axis.get_ylim()[0] <= tick <= min(axis.get_ylim()[1], 1.0)]
     axis.yaxis.set_major_locator(FixedLocator(ticks))

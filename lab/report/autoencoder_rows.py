@@ -89,10 +89,21 @@ class Entry:
         """With its size: `denoising autoencoder, 32 dimensions`."""
         return f"{self.title}, {self.size:,} dimensions"
 
+    @cached_property
+    def all_facts(self) -> list[Mapping[str, Any]]:
+        """What every run kept as its embedding's facts, in the order of `row.runs`."""
+        return [_facts(run) for run in self.row.runs]
+
     @property
     def below_pca(self) -> int:
         """How many of its runs flagged themselves: below PCA of the same size, outside the interval."""
-        return sum(bool((_facts(run).get("pca") or {}).get("below")) for run in self.row.runs)
+        return sum(bool((facts.get("pca") or {}).get("below")) for facts in self.all_facts)
+
+    def probed(self, labels: int | None, probe: str) -> float | None:
+        """The mean over runs of a probe (`linear`, `neighbors`) on so many labels a class (None: all there are)."""
+        found = [one for facts in self.all_facts for one in facts.get("probes") or [] if one.get("labels") == labels]
+        values = [float(one[probe]["mean"]) for one in found if one.get(probe)]
+        return sum(values) / len(values) if values else None
 
 
 @dataclass

@@ -89,6 +89,21 @@ def _flag(entry: Entry) -> list[str]:
     return [f"below PCA in {times} of {count(runs, 'run')}" if runs > 1 else "below PCA"] if times else []
 
 
+def labels_table(group: Group, size: int) -> dict[str, Any] | None:
+    """Both probes at one size by labels a class: means over runs and draws; None where nothing but all was asked."""
+    if not group.label_counts:
+        return None
+    counts = [*group.label_counts, None]
+    heads = [f"{name}, {n or 'all'}" for name in ("Linear probe", "Neighbours") for n in counts]
+    rows = []
+    for entry in group.at(size):
+        values = [entry.probed(n, probe) for probe in ("linear", "neighbors") for n in counts]
+        label = entry.title if entry.sized else f"{entry.title} ({entry.size:,})"
+        rows.append([label, *("–" if value is None else plain(value, 3) for value in values)])
+    caption = "Accuracies by labels a class, means over runs and draws of labels."
+    return {"label": "Both probes by labels a class", "caption": caption, "head": ["Row", *heads], "rows": rows}
+
+
 def geometry_table(group: Group) -> dict[str, Any] | None:
     """The shape of each space: means over seeds of what runs recorded as geometry; None where they recorded none."""
     means = {entry.label: _geometry(entry) for entry in group.entries}

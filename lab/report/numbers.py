@@ -7,6 +7,7 @@ import re
 
 _NAMES = {
     "accuracy_3cosmul": "accuracy (3CosMul)",
+    "auroc": "AUROC",
     "cbow": "CBOW",
     "mse": "mean squared error",
     "neighbor_purity": "neighbour purity",

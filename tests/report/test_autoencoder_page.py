@@ -14,7 +14,7 @@ from workshop import HOSTILE, Workshop
 from lab.report.autoencoder_answer import answers, below_pca
 from lab.report.autoencoder_figures import labels_figure, size_figure, spread
 from lab.report.autoencoder_rows import LINEAR, NEIGHBORS, RECONSTRUCTION, groups_of
-from lab.report.autoencoder_tables import best_for, geometry_table, tables_of
+from lab.report.autoencoder_tables import best_for, geometry_table, labels_table, tables_of
 from lab.report.build import build
 from lab.report.parts import answers_of, parts_of
 
@@ -61,7 +61,7 @@ def test_the_answer_names_the_best_for_each_purpose_and_says_whether_an_autoenco
 def test_smaller_sizes_few_labels_and_what_is_below_pca_follow(sizes):
     text = sizes[1].one("p", class_="less").text
     assert text.startswith("By nearest neighbours: the best autoencoder, denoising (")
-    assert "With 10 labels a class, EfficientNet-Lite0 does best (" in text
+    assert "With 10 labels a class, the best is EfficientNet-Lite0 (" in text
     assert "At 2 dimensions the best autoencoder is denoising (.583), better than PCA (.450)." in text
     assert text.endswith(
         "Below PCA of the same size: VQ at 2 dimensions (3 of 3 runs) and 32 dimensions (3 of 3 runs)."
@@ -104,7 +104,7 @@ def test_without_labels_the_reconstruction_is_the_answer(workshop):
     rows = [Made("dense", 8, 0, 0.02, labelled=False), Made("pca", 8, 0, 0.03, labelled=False)]
     assert re.fullmatch(
         r"At 8 dimensions \(over 3 seeds and 400 test items\), the best embedding is the dense autoencoder for "
-        r"reconstruction \(mean squared error \.0\d+ \[\S+\]\)\. An autoencoder is worth having: the best, "
+        r"reconstruction \(mean squared error \.0\d+ \[[^]]+\]\)\. An autoencoder is worth having: the best, "
         r"dense \(\.0\d+\), is better than PCA of the same size \(\.0\d+\)\.",
         answer_of(workshop, *rows),
     )
@@ -191,6 +191,12 @@ def test_the_best_of_each_size_stands_beside_pca(group):
     rows = best_for(group)["rows"]
     assert rows[0][:2] == ["2 dimensions", "denoising .583, better than PCA (.450)"]
     assert re.fullmatch(r"denoising \.0\d+, better than PCA \(\.0\d+\)", rows[1][3])
+
+
+def test_both_probes_stand_by_labels(group):
+    table = labels_table(group, 32)
+    assert table["head"] == ["Row", "Linear probe, 10", "Linear probe, all", "Neighbours, 10", "Neighbours, all"]
+    assert table["rows"][0] == ["denoising autoencoder", ".955", ".955", ".955", ".955"]
 
 
 def test_the_shape_of_each_space_is_a_mean_over_seeds(group):
