@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -72,10 +73,15 @@ def _tree(experiment: str, config: Mapping[str, Any]) -> Tree:
 
 
 def _without_replicates(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    kept = {}
+    kept: dict[str, Any] = {}
     for key, value in values.items():
-        if f"{above}{key}" not in REPLICATES:
-            kept[key] = _without_replicates(value, f"{above}{key}.") if isinstance(value, Mapping) else value
+        if f"{above}{key}" in REPLICATES:
+            continue
+        if isinstance(value, Mapping):
+            kept[key] = _without_replicates(value, f"{above}{key}.")
+        else:  # each replicate may be made from the run of its own seed: `run:this:seed=0`
+            named = isinstance(value, str) and value.startswith("run:")
+            kept[key] = re.sub(r"[:,][\w.]*\b(seed|fold)=[^,]*", "", value) if named else value
     return kept
 
 

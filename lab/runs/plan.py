@@ -118,11 +118,13 @@ class Planner:
         """The cells with every `run:REF` in their values as `run:` and a whole id; runs of this study are noted."""
         forget_planned()
         found: list[Cell] = []
+        meant: dict[str, str] = {}  # a control means the runs that the row means to which it belongs
         for cell in cells:
             changes = {}
             for key, ref in runs_named(cell.values):
                 try:
-                    changes[key] = self._named_for_good(cell, ref, found)
+                    known = meant.get(ref) if cell.control else None
+                    changes[key] = meant[ref] = known or self._named_for_good(cell, ref, found)
                 except UserError as error:
                     raise UserError(f"{key}: {error}") from error
             found.append(cell.with_values(changes) if changes else cell)

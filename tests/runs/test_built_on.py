@@ -34,6 +34,26 @@ def test_each_seed_is_made_from_the_run_of_its_seed(toy):
     assert len(toy.notes_of("begin")) == 4, "nothing is done twice"
 
 
+def test_a_control_that_is_made_from_the_run_of_its_seed_is_one_row(toy, monkeypatch):
+    from dataclasses import replace
+
+    from lab.config import load, load_recipe
+
+    def controls(config):
+        if not config.made_from:
+            return []
+        return [("again", {"experiment": "toy", "steps": 9, "seed": config.seed, "made_from": config.made_from})]
+
+    load_recipe("toy")
+    import toy_experiment
+
+    monkeypatch.setattr(toy_experiment, "recipe", replace(toy_experiment.recipe, controls=controls))
+    record = launch(load(study(from_this() | {"sweep": {"seed": [0, 1]}})), quiet=True)
+    bases, _, control = record.rows()
+    assert (control.label, control.counted) == ("again", "2 seeds")
+    assert [run.config["made_from"] for run in control.runs] == [f"run:{run.id}" for run in bases.runs]
+
+
 def test_in_processes_too_it_waits(toy):
     late = {"config": {"experiment": "toy", "nap": 0.05}, "sweep": {"seed": [0]}}
     record = launch(study(from_this("this:seed=0") | {"sweep": {"seed": [0, 1]}}, late), jobs=3, quiet=True)
