@@ -283,7 +283,7 @@ def _reasons(
         practical = more.both is None or more.both[0] <= PRACTICAL_SEEDS
         ways = [
             f"{more.seeds} more seeds" if more.seeds else "",
-            f"{more.items} more validation items" if more.items else "",
+            f"{more.items:,} more validation items" if more.items else "",
             f"{more.both[0]} more seeds with {more.both[1]:,} more validation items" if more.both and practical else "",
             f"{more.folds} more folds" if more.folds else "",
             f"{more.labels:g} times the labels" if more.labels and more.labels > 1 else "",
