@@ -60,6 +60,7 @@ def test_frozen_blocks_stay_and_the_others_do_not(small, depth, frozen):
     assert run.info["data"]["inputs"].keys() == {"weights"}
 
 
+@pytest.mark.slow
 def test_a_packaged_network_encodes_and_new_pictures_are_embedded_alike():
     run = lab.run(config(image_size=32, frozen_depth="all-1"), quiet=True)
     from lab.classify import load_task
@@ -75,6 +76,7 @@ def test_a_packaged_network_encodes_and_new_pictures_are_embedded_alike():
         open_backbone(BackboneConfig(name=f"run:{run.id}"))
 
 
+@pytest.mark.slow
 def test_frozen_random_weights_are_drawn_again_as_they_were(small):
     run = lab.run(config(f"run:{small.id}", backbone={"pretrained": False}) | {"seed": 3}, quiet=True)
     from lab.classify import load_task
