@@ -14,7 +14,7 @@ from lab.config.base import ExperimentConfig, Section
 from lab.data.interactions.config import InteractionsConfig
 from lab.errors import UserError
 from lab.experiment import DataFacts, Recipe
-from lab.recommend import RankingConfig
+from lab.recommend import SPOKEN_METHOD, RankingConfig
 
 if TYPE_CHECKING:
     from lab.evaluation.ranking import Scorer
@@ -187,20 +187,14 @@ def texts_of(table: Any, required: str | None = None) -> list[str] | None:
     return [" ".join(row).replace("|", " ") for row in cells.itertuples(index=False)]
 
 
-SPOKEN = {
-    "random": "random items",
-    "popularity": "most popular items",
-    "item_neighbors": "item neighbours",
-    "ease": "EASE",
-    "als": "iALS",
-    "tfidf": "TF-IDF of texts",
-    "word_vectors": "mean word vectors",
-}
-
-
 def spoken(key: str, value: Any, config: RecommenderConfig) -> str | None:
     """A method by its usual name."""
-    return SPOKEN[value] if key == "method.name" else None
+    return SPOKEN_METHOD[value] if key == "method.name" else None
+
+
+def title(config: RecommenderConfig) -> str:
+    """The whole row in words."""
+    return SPOKEN_METHOD[config.method.name]
 
 
 recipe = Recipe(
@@ -211,5 +205,6 @@ recipe = Recipe(
     plan=plan,
     run=run,
     spoken=spoken,
+    title=title,
     deterministic=True,
 )

@@ -14,7 +14,7 @@ from pydantic import Field
 from lab.config.base import ExperimentConfig
 from lab.data.interactions.config import InteractionsConfig
 from lab.experiment import DataFacts, Recipe
-from lab.recommend import RankingConfig
+from lab.recommend import SPOKEN_METHOD, RankingConfig
 from lab.training.two_tower_config import PairObjectiveConfig, SimilarityConfig, TowerConfig, TwoTowerTrainConfig
 
 if TYPE_CHECKING:
@@ -201,15 +201,18 @@ def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
     same = {
         "experiment": "recommender",
         "seed": config.seed,
-        "data": config.data.model_dump(mode="json"),
-        "ranking": config.ranking.model_dump(mode="json"),
+        "data": config.data.model_dump(mode="json", exclude_defaults=True),
+        "ranking": config.ranking.model_dump(mode="json", exclude_defaults=True),
     }
     names = ["random", "popularity", "item_neighbors", "ease"]
     if config.data.source.startswith("wikipedia-"):
         names += ["tfidf", "word_vectors"]
-    spoken_names = {"random": "random items", "popularity": "most popular items", "item_neighbors": "item neighbours"}
-    spoken_names |= {"ease": "EASE", "tfidf": "TF-IDF of texts", "word_vectors": "mean word vectors"}
-    return [(spoken_names[name], {**same, "method": {"name": name}}) for name in names]
+    return [(SPOKEN_METHOD[name], {**same, "method": {"name": name}}) for name in names]
+
+
+def title(config: TwoTowerConfig) -> str:
+    """The whole row in words."""
+    return f"two towers, {SPOKEN_OBJECTIVE[config.objective.kind]}"
 
 
 recipe = Recipe(
@@ -221,5 +224,6 @@ recipe = Recipe(
     run=run,
     spoken=spoken,
     controls=controls,
+    title=title,
     tune={"objective.kind": "train.learning_rate"},
 )

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 EVALUATION = "ranking"
 TIES = 0
 """Seed of the hash that orders equal scores: the same in all runs, so that they differ in what they say alone."""
+SPOKEN_METHOD = {
+    "random": "random items",
+    "popularity": "most popular items",
+    "item_neighbors": "item neighbours",
+    "ease": "EASE",
+    "als": "iALS",
+    "tfidf": "TF-IDF of texts",
+    "word_vectors": "mean word vectors",
+}
 HEAD_SHARE = 0.2
 _PROTOCOL = {
     "recall": "share of a user's held-out items among the first {k}",

@@ -37,7 +37,7 @@ def limited(threads: int) -> Iterator[None]:
         stack.callback(_restore, before)
         os.environ.update(dict.fromkeys(_VARIABLES, str(threads)))
         if "numpy" in sys.modules or "torch" in sys.modules:
-            from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+            from threadpoolctl import threadpool_limits
 
             stack.enter_context(threadpool_limits(threads))
         if torch := sys.modules.get("torch"):
