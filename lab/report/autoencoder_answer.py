@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lab.evaluation.significance import FEWEST_SEEDS
 from lab.report.autoencoder_rows import NEIGHBORS, RECONSTRUCTION, Purpose, few_labels
 from lab.report.finetune_answer import Answer
 from lab.report.numbers import digits_for, plain, spoken, with_interval
@@ -175,9 +176,14 @@ def below_pca(group: Group) -> str:
     found = []
     for name in dict.fromkeys(entry.name for entry in group.entries if entry.kind == "autoencoder"):
         own = [entry for entry in group.entries if entry.name == name and entry.below_pca]
-        told = [f"{e.size} dimensions ({e.below_pca} of {count(len(e.row.runs), 'run')})" for e in own]
-        found += [f"{name} at {listing(told)}"] if told else []
+        told = listing([f"{entry.size}{_part_of(entry)}" for entry in own])
+        found += [f"{name} at {told} dimension{'s' * (told != '1')}"] if own else []
     return "; ".join(found)
+
+
+def _part_of(entry: Entry) -> str:
+    runs = len(entry.row.runs)
+    return "" if entry.below_pca == runs else f" ({entry.below_pca} of {count(runs, 'run')})"
 
 
 def certainty(groups: Sequence[Group]) -> list[str]:
@@ -195,7 +201,8 @@ def certainty(groups: Sequence[Group]) -> list[str]:
             )
         for purpose in group.purposes:
             table = group.table(group.focus, purpose)
-            if table and table.settle:
+            few = table and any(row.seeds < FEWEST_SEEDS and not row.deterministic for row in table.ranked)
+            if table and table.settle and not (few and purpose is not group.purposes[0]):
                 found.append(f"{_upper(purpose.evaluation)}, {count(group.focus, 'dimension')}: {table.settle}")
     return [typeset(text) for text in found if text]
 

@@ -24,6 +24,7 @@ Point = tuple[float, float, float | None, float | None]
 
 _STYLES: dict[str, tuple[str, Any, float]] = {"pca": (INK, "-", 2.0), "untrained": (COLORS[7], (0, (1, 1.6)), 1.3)}
 _LEVELS: dict[str, tuple[str, Any]] = {"pixels": (MUTED, (0, (5, 2.5))), "backbone": (INK, (0, (5, 1.5, 1, 1.5)))}
+_LEADER: dict[str, Any] = {"arrowstyle": "-", "lw": 0.6, "alpha": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0}
 _TICKS = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998)
 
 
@@ -148,7 +149,7 @@ def _draw(
 
     narrow = width < 5
     figure = Figure(figsize=(width, 4.3 if narrow else 4.1))
-    room = 0.35 + 0.072 * max(len(_end_of(one)) for one in found)  # inches, for the names at the right
+    room = 0.35 + 0.072 * max(len(_end_of(one, narrow)) for one in found)  # inches, for the names at the right
     axis = figure.add_axes((0.6 / width, 0.12, 1 - (0.6 + room) / width, 0.84))
     dress(axis)
     axis.grid(axis="y", color=GRID, lw=0.8)
@@ -168,7 +169,7 @@ def _draw(
     _scale(axis, found, purpose)
     axis.set_xlabel(x_label, fontsize=9)
     axis.set_ylabel(drawable(y_label, 60), fontsize=9)
-    _name_ends(axis, found)
+    _name_ends(axis, found, narrow)
     return figure
 
 
@@ -203,7 +204,7 @@ def _scale(axis: Axes, found: Sequence[Series], purpose: Purpose) -> None:
     axis.yaxis.set_minor_locator(NullLocator())
 
 
-def _name_ends(axis: Axes, found: Sequence[Series]) -> None:
+def _name_ends(axis: Axes, found: Sequence[Series], narrow: bool) -> None:
     """Names and last values right of the axis, clear of each other, each joined to its line's end."""
     figure = axis.get_figure(root=True)
     assert figure is not None
@@ -215,14 +216,16 @@ def _name_ends(axis: Axes, found: Sequence[Series]) -> None:
     for (one, y), end in zip(zip(ordered, spread(wanted, step, bottom, top), strict=True), wanted, strict=True):
         place, own = (y - bottom) / (top - bottom), (end - bottom) / (top - bottom)
         axis.annotate(
-            _end_of(one), (1, own), (1.06, place), xycoords="axes fraction",
+            _end_of(one, narrow), (1, own), (1.06, place), xycoords="axes fraction",
             textcoords="axes fraction", fontsize=8, color=one.color, va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": one.color, "lw": 0.6, "alpha": 0.6, "shrinkA": 1, "shrinkB": 0},
+            arrowprops={**_LEADER, "color": one.color},
         )  # fmt: skip
 
 
-def _end_of(one: Series) -> str:
-    return f"{drawable(one.name, 22)} {plain(one.last, 3 if one.last >= 0.02 else 4)}"
+def _end_of(one: Series, narrow: bool) -> str:
+    """Name and last value; the name alone where there is little room."""
+    name = drawable(one.name, 26)
+    return name if narrow else f"{name} {plain(one.last, 3 if one.last >= 0.02 else 4)}"
 
 
 def spread(wanted: Sequence[float], step: float, low: float, high: float) -> list[float]:

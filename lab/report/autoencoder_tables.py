@@ -75,7 +75,7 @@ def _protocols(purposes: Sequence[Purpose], tables: Sequence[Table]) -> list[str
     for purpose, table in zip(purposes[1:], tables[1:], strict=True):
         if purpose is RECONSTRUCTION and table.pairs:
             share = f"{100 * SMALLEST_SHARE:.0f} % of the smallest error"
-            lines.append(f"The same rule holds for every column; of reconstruction errors {share} matter.")
+            lines.append(f"The same rule holds for every column; of errors, a difference matters from {share} on.")
     return [typeset(line) for line in lines if line]
 
 
