@@ -152,7 +152,7 @@ def _less(group: Group) -> str:
     sizes = [text for size in group.sizes if size != group.focus and (text := _at_size(group, size))]
     parts += [f"{_upper('; '.join(sizes))}."] if sizes else []
     if flagged := below_pca(group):
-        parts.append(f"Below PCA of the same size: {flagged}.")
+        parts.append(f"Below PCA of as many dimensions: {flagged}.")
     return " ".join(parts)
 
 
@@ -177,7 +177,7 @@ def below_pca(group: Group) -> str:
     for name in dict.fromkeys(entry.name for entry in group.entries if entry.kind == "autoencoder"):
         own = [entry for entry in group.entries if entry.name == name and entry.below_pca]
         told = listing([f"{entry.size}{_part_of(entry)}" for entry in own])
-        found += [f"{name} at {told} dimension{'s' * (told != '1')}"] if own else []
+        found += [f"{name} at {told}"] if own else []
     return "; ".join(found)
 
 

@@ -147,7 +147,7 @@ def _draw(
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
-    narrow = width < 5
+    narrow = width < 4.5
     figure = Figure(figsize=(width, 4.3 if narrow else 4.1))
     room = 0.35 + 0.072 * max(len(_end_of(one, narrow)) for one in found)  # inches, for the names at the right
     axis = figure.add_axes((0.6 / width, 0.12, 1 - (0.6 + room) / width, 0.84))

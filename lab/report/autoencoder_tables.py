@@ -86,7 +86,7 @@ def _head(purpose: Purpose, first: bool) -> str:
 
 def _flag(entry: Entry) -> list[str]:
     times, runs = entry.below_pca if entry.kind == "autoencoder" else 0, len(entry.row.runs)
-    return [f"below PCA in {times} of {count(runs, 'run')}" if runs > 1 else "below PCA"] if times else []
+    return [f"below PCA, {times} of {runs}" if runs > 1 else "below PCA"] if times else []
 
 
 def labels_table(group: Group, size: int) -> dict[str, Any] | None:

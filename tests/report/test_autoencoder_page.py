@@ -63,7 +63,7 @@ def test_smaller_sizes_few_labels_and_what_is_below_pca_follow(sizes):
     assert text.startswith("By nearest neighbours: the best autoencoder, denoising (")
     assert "With 10 labels a class, the best is EfficientNet-Lite0 (" in text
     assert "At 2 dimensions the best autoencoder is denoising (.583), better than PCA (.450)." in text
-    assert text.endswith("Below PCA of the same size: VQ at 2 and 32 dimensions.")
+    assert text.endswith("Below PCA of as many dimensions: VQ at 2 and 32.")
 
 
 def test_the_terminal_says_the_same(sizes):
@@ -177,12 +177,12 @@ def test_the_table_of_the_answer_stands_first_and_flags_what_is_below_pca(group)
         "Reconstruction error, lower is better",
     ]  # fmt: skip
     by_label = {row["label"]: row for row in first["rows"]}
-    assert by_label["VQ autoencoder"]["tags"] == ["below PCA in 3 of 3 runs"]
+    assert by_label["VQ autoencoder"]["tags"] == ["below PCA, 3 of 3"]
     assert by_label["PCA"]["tags"] == []
     assert by_label["raw pixels (64)"]["cells"][3] is None
     assert by_label["denoising autoencoder"]["cells"][3]["best"]
     assert by_label["EfficientNet-Lite0 (128)"]["cells"][1]["value"] == "–"
-    assert below_pca(group) == "VQ at 2 and 32 dimensions"
+    assert below_pca(group) == "VQ at 2 and 32"
 
 
 def test_the_best_of_each_size_stands_beside_pca(group):
