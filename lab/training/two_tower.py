@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Index = NDArray[np.int64]
 JUDGED_AT = 10
-MINED_AT_ONCE = 4096
+DENSE_TO = 2**24
+"""Up to so many pairs of a user and an item, who had what is kept as a table, whose rows are read in one go."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class PairLearning(Learner):
         self.pairs, self.objective, self.config, self.run = pairs, objective, config, run
         self.history = pairs.matrix()
         self._keys = pair_keys(self.history)
+        self._positives = dense_positives(self.history) if self.history.shape[0] * pairs.items <= DENSE_TO else None
         self.validation = validation
         shares = [np.bincount(side, minlength=n) / len(side) for side, n in self._sides()]
         self.user_share, self.item_share = (torch.from_numpy(share).float() for share in shares)
@@ -131,27 +133,41 @@ class PairLearning(Learner):
             more = self._draw.integers(0, self.pairs.items, drawn)
             columns = np.concatenate([item, more])
             items = torch.cat([items, self.model.vectors("item", torch.from_numpy(more))])
-        raw = self.model.scores(users, items)
-        scores = self._corrected(raw, self.item_share, columns, size, drawn)
-        if self.objective.mask_positives:
-            mask = positives_mask(self.history, user, columns)
-            mask[np.arange(size), np.arange(size)] = False
-            scores = scores.masked_fill(torch.from_numpy(mask), -torch.inf)
+        users_scaled = users / self.model.temperature  # (b, d) is cheaper to divide than (b, c)
+        bias = self._bias(user, columns, drawn)
+        scores = torch.addmm(bias, users_scaled, items.T)
         if kind == "hard":
             scores = torch.cat([scores, self._hard(user, users)], dim=1)
         target = torch.arange(size)
         loss = sampled_softmax(scores, target, weights)
         if self.objective.symmetric:
-            turned = self._corrected(raw[:, :size].T, self.user_share, user, size)
-            if self.objective.mask_positives:
-                turned = turned.masked_fill(torch.from_numpy(mask[:, :size].T.copy()), -torch.inf)
-            loss = (loss + sampled_softmax(turned, target, weights)) / 2
+            known = bias[:, :size].isneginf() if self.objective.mask_positives else torch.zeros(1, 1, dtype=torch.bool)
+            turned = self._correction(self.user_share, size)[torch.from_numpy(user)].masked_fill(known.T, -torch.inf)
+            loss = (loss + sampled_softmax(torch.addmm(turned, items[:size], users_scaled.T), target, weights)) / 2
         return loss
 
-    def _corrected(self, scores: Tensor, share: Tensor, columns: Index, size: int, drawn: int = 0) -> Tensor:
+    def _bias(self, user: Index, columns: Index, drawn: int) -> Tensor:
+        """What is added to the scores of users with columns: the correction, and -inf for other positives: (b, c)."""
+        size = len(user)
+        correction = self._correction(self.item_share, size, drawn)
+        own = correction[torch.from_numpy(columns)]
+        if not self.objective.mask_positives:
+            return own
+        if self._positives is not None:
+            bias = torch.from_numpy(np.take(self._positives[user], columns, axis=1)).add_(own)
+        else:
+            bias = own.repeat(size, 1)
+            places = torch.from_numpy(positive_places(self.history, user, columns))
+            bias.view(-1).index_fill_(0, places, -torch.inf)
+        diagonal = torch.arange(size)
+        bias[diagonal, diagonal] = own[:size]
+        return bias
+
+    def _correction(self, share: Tensor, size: int, drawn: int = 0) -> Tensor:
+        """Minus the logarithm of how often each entity is expected among the columns, or zeros."""
         if self.objective.correction == "none":
-            return scores
-        return scores - log_probability_in_batch(share[torch.from_numpy(columns)], size, drawn, self.pairs.items)
+            return torch.zeros_like(share)
+        return -log_probability_in_batch(share, size, drawn, self.pairs.items)
 
     def _hard(self, user: Index, users: Tensor) -> Tensor:
         """Scores (b, m) of the users' mined negatives; -inf where there are fewer. They count as expected once."""
@@ -221,17 +237,30 @@ def encode(model: TwoTower, side: Literal["user", "item"], count: int, at_once: 
     return torch.cat(parts).float().numpy()
 
 
-def positives_mask(history: csr_array, user: Index, columns: Index) -> NDArray[np.bool_]:
-    """Which of the pairs (user[i], columns[j]) are in `history`: (b, c) bool."""
-    unique, inverse = np.unique(columns, return_inverse=True)
+def dense_positives(history: csr_array) -> NDArray[np.float32]:
+    """-inf for each pair of `history`, 0 for all others: (users, items) float32."""
+    table = np.zeros(history.shape, dtype=np.float32)
+    table[np.repeat(np.arange(len(table)), np.diff(history.indptr)), history.indices] = -np.inf
+    return table
+
+
+def positive_places(history: csr_array, user: Index, columns: Index) -> Index:
+    """Which of the pairs (user[i], columns[j]) are in `history`, as i * len(columns) + j: (m,) int64, any order."""
+    order = np.argsort(columns, kind="stable")
+    unique, first, count = np.unique(columns[order], return_index=True, return_counts=True)
     starts, lengths = history.indptr[user].astype(np.int64), np.diff(history.indptr)[user].astype(np.int64)
-    begins = np.cumsum(lengths) - lengths
-    owned = history.indices[np.arange(lengths.sum()) + np.repeat(starts - begins, lengths)]
+    owned = history.indices[_ranges(starts, lengths)]
     place = np.minimum(np.searchsorted(unique, owned), len(unique) - 1)
-    here = unique[place] == owned
-    mask = np.zeros((len(user), len(unique)), dtype=bool)
-    mask[np.repeat(np.arange(len(user)), lengths)[here], place[here]] = True
-    return mask[:, inverse]
+    here = np.flatnonzero(unique[place] == owned)
+    row = np.repeat(np.arange(len(user)) * len(columns), lengths)[here]
+    repeats = count[place[here]]
+    return np.repeat(row, repeats) + order[_ranges(first[place[here]], repeats)]
+
+
+def _ranges(starts: Index, lengths: Index) -> Index:
+    """The numbers from each start on, as many as its length says, one range behind the other."""
+    begins = np.cumsum(lengths) - lengths
+    return np.arange(lengths.sum()) + np.repeat(starts - begins, lengths)
 
 
 def pair_keys(history: csr_array) -> Index:

@@ -11,7 +11,15 @@ from lab.models.towers.features import Ids
 from lab.models.towers.towers import Tower, TwoTower
 from lab.training.loop import train
 from lab.training.recorder import QuietRecorder
-from lab.training.two_tower import PairLearning, Pairs, are_pairs, encode, pair_keys, positives_mask
+from lab.training.two_tower import (
+    PairLearning,
+    Pairs,
+    are_pairs,
+    dense_positives,
+    encode,
+    pair_keys,
+    positive_places,
+)
 from lab.training.two_tower_config import PairObjectiveConfig, TwoTowerTrainConfig
 
 USERS, ITEMS, GROUPS = 40, 30, 3
@@ -118,7 +126,50 @@ def test_known_pairs_are_found(seed, batch, columns):
     history = csr_array(dense.astype(np.float32))
     history.sort_indices()
     user, item = rng.integers(0, 9, batch), rng.integers(0, 13, columns)
-    assert (positives_mask(history, user, item) == dense[user][:, item]).all()
+    found = np.zeros((batch, columns), bool)
+    found.flat[positive_places(history, user, item)] = True
+    assert (found == dense[user][:, item]).all()
+    assert (np.isneginf(dense_positives(history)) == dense).all()
     drawn = rng.integers(0, 13, (batch, 4))
     found = are_pairs(pair_keys(history), 13, user, drawn)
     assert (found == dense[user[:, None], drawn]).all()
+
+
+@pytest.mark.parametrize("correction", ["logq", "none"])
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("kind", ["in_batch", "mixed"])
+def test_the_loss_is_the_corrected_softmax_without_other_positives(kind, symmetric, correction):
+    options = {"kind": kind, "symmetric": symmetric, "correction": correction}
+    learning = learner({**options, "negatives": 7} if kind == "mixed" else options)
+    batch = np.arange(25)
+    for table in (True, False):  # a table of who had what, and the search that stands in for it where that is too large
+        learning._positives = learning._positives if table else None
+        learning._draw = np.random.default_rng(3)
+        loss = learning.loss(batch)[0].item()
+        assert loss == pytest.approx(plain_loss(learning, batch, symmetric), rel=1e-5)
+
+
+def plain_loss(learning, batch, symmetric):
+    """The same, pair by pair, in double precision."""
+    user, columns = learning.pairs.user[batch], learning.pairs.item[batch]
+    mixed, log = learning.objective.kind == "mixed", learning.objective.correction == "logq"
+    if mixed:
+        columns = np.concatenate([columns, np.random.default_rng(3).integers(0, ITEMS, 7)])
+    users, items = (encode(learning.model, side, n).astype(float) for side, n in (("user", USERS), ("item", ITEMS)))
+    had = np.asarray(learning.history.todense(), bool)
+
+    def one(vectors, others, share, rows, cols, had, extra):
+        losses = []
+        for at, row in enumerate(rows):
+            scores = others[cols] @ vectors[row] / 0.2
+            if log:
+                scores -= np.log(np.maximum(1e-12, len(batch) * share[cols] + extra))
+            kept = ~had[row, cols] | (np.arange(len(cols)) == at)
+            losses.append(np.log(np.exp(scores[kept]).sum()) - scores[at])
+        return np.mean(losses)
+
+    shares = [np.bincount(side, minlength=n) / len(side) for side, n in learning._sides()]
+    loss = one(users, items, shares[1], user, columns, had, 7 / ITEMS if mixed else 0)
+    if symmetric:
+        loss = (loss + one(items, users, shares[0], columns[: len(batch)], user, had.T, 0)) / 2
+    return loss
