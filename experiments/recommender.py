@@ -52,7 +52,7 @@ class RecommenderMethodConfig(Section):
 
     @model_validator(mode="after")
     def _own_keys(self) -> RecommenderMethodConfig:
-        given = self.model_fields_set - {"name"} - _OWN.get(self.name, set())
+        given = self.changed() - {"name"} - _OWN.get(self.name, set())
         if given:
             raise ValueError(f"{sorted(given)[0]}: means nothing with name: {self.name}; leave it out")
         return self

@@ -19,6 +19,11 @@ class Section(BaseModel):
         extra="forbid", frozen=True, validate_default=True, protected_namespaces=(), allow_inf_nan=False
     )
 
+    def changed(self) -> set[str]:
+        """The keys whose values are not their defaults: what a config really asks for, also where it spells out all."""
+        fields = type(self).model_fields.items()
+        return {name for name, field in fields if getattr(self, name) != field.get_default(call_default_factory=True)}
+
 
 def _folder_name(name: str) -> str:
     if not name.strip() or name.startswith(".") or len(name) > 100 or any(c in '/\\:<>|"?*' for c in name):

@@ -18,7 +18,22 @@ if TYPE_CHECKING:
     from lab.experiment import Recipe
 
 ARITHMETIC = ("config", "data", "models", "training", "embeddings", "evaluation")
-"""The parts of `lab` whose source can change a number; `runs/seeds.py` is the one file beside them."""
+"""The parts of `lab` whose source can change a number, beside `runs/seeds.py` and what stands alone in `lab`."""
+
+SAYS_OR_KEEPS = (
+    "__",
+    "atomic",
+    "cache",
+    "cli",
+    "embed",
+    "errors",
+    "experiment",
+    "hub",
+    "predict",
+    "terminal",
+    "trained",
+)
+"""What the modules that stand alone in `lab` are called where they only tell, keep or read back."""
 
 
 def canonical_json(obj: Any) -> str:
@@ -71,11 +86,8 @@ def source_hash(recipe: Recipe) -> str:
 def _lab_source() -> list[str]:
     package = Path(__file__).parents[1]
     files = sorted(path for part in ARITHMETIC for path in (package / part).rglob("*.py"))
-    alone = (
-        package / name
-        for name in ("backbones.py", "classify.py", "frozen.py", "evaluate.py", "spaces.py", "runs/seeds.py")
-    )
-    return [_source(path) for path in [*files, *alone] if path.is_file()]
+    alone = [path for path in sorted(package.glob("*.py")) if not path.name.startswith(SAYS_OR_KEEPS)]
+    return [_source(path) for path in [*files, *alone, package / "runs" / "seeds.py"]]
 
 
 def _source(path: Path) -> str:

@@ -88,7 +88,7 @@ class ObjectiveConfig(Section):
     @model_validator(mode="after")
     def _keys_of_its_kind(self) -> Self:
         for kind, keys in OWN_KEYS.items():
-            given = [key for key in keys if getattr(self, key) != type(self).model_fields[key].default]
+            given = [key for key in keys if key in self.changed()]
             if given and kind != self.kind:
                 raise ValueError(
                     f"{given[0]}: means nothing with kind: {self.kind}, only with kind: {kind}; leave it out"

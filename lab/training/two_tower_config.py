@@ -28,7 +28,7 @@ class SimilarityConfig(Section):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> SimilarityConfig:
-        if self.kind == "dot" and {"temperature", "learned"} & self.model_fields_set:
+        if self.kind == "dot" and {"temperature", "learned"} & self.changed():
             raise ValueError("temperature and learned: mean nothing with kind: dot; leave them out")
         return self
 
@@ -69,9 +69,9 @@ class PairObjectiveConfig(Section):
     @model_validator(mode="after")
     def _own_keys(self) -> PairObjectiveConfig:
         keys = {key for own in _OWN.values() for key in own}
-        if strange := sorted((self.model_fields_set & keys) - _OWN[self.kind]):
+        if strange := sorted((self.changed() & keys) - _OWN[self.kind]):
             raise ValueError(f"{strange[0]}: means nothing with kind: {self.kind}; leave it out")
-        if self.debias == "none" and "debias_power" in self.model_fields_set:
+        if self.debias == "none" and "debias_power" in self.changed():
             raise ValueError("debias_power: means nothing with debias: none; leave it out")
         return self
 
@@ -130,7 +130,7 @@ class FeatureConfig(Section):
             "vectors": {"column", "model"},
             "backbone": {"column", "model", "max_length"},
         }[self.kind]
-        if strange := sorted(self.model_fields_set - own - {"kind"}):
+        if strange := sorted(self.changed() - own - {"kind"}):
             raise ValueError(f"{strange[0]}: means nothing with kind: {self.kind}; leave it out")
         if self.kind in ("category", "categories", "number") and not self.column:
             raise ValueError(f"kind: {self.kind} needs a column")

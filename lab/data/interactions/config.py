@@ -32,7 +32,7 @@ class InteractionSplitConfig(Section):
             raise ValueError("train, validation and test: expected shares that add up to 1")
         if not self.train:
             raise ValueError("train: expected a share above 0")
-        given = [key for key in ("train", "validation", "test") if key in self.model_fields_set]
+        given = sorted({"train", "validation", "test"} & self.changed())
         if self.kind == "leave_last_out" and given:
             raise ValueError(f"{given[0]}: leave_last_out holds out two interactions a user and takes no shares")
         return self
