@@ -117,7 +117,7 @@ def fitted(config: RecommenderConfig, task: RankingTask, run: RunWriter) -> tupl
 
 def candidates_of(config: RecommenderConfig, task: RankingTask) -> dict[str, Any]:
     """Setting in words → a function that fits it; iALS starts from the same vectors whatever the seed."""
-    from lab.models import recommenders as methods
+    import lab.models.recommenders as methods
 
     history, method = task.train, config.method
     match method.name:
