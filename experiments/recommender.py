@@ -76,7 +76,7 @@ def plan(config: RecommenderConfig) -> DataFacts:
 
 def run(config: RecommenderConfig, run: RunWriter) -> None:
     """Pairs → a method, its one setting chosen on validation pairs → every user against every item."""
-    from lab.recommend import load_ranking_task, record_ranking, record_ranking_task
+    from lab.recommend import about_task, load_ranking_task, record_ranking, record_ranking_task
 
     run.stage("read the data")
     task = load_ranking_task(config.data)
@@ -89,7 +89,8 @@ def run(config: RecommenderConfig, run: RunWriter) -> None:
 
     run.stage("evaluate")
     details = record_ranking(run, task, scorer, config.ranking)
-    run.save_json("recommender", {"method": config.method.name, "chosen": chosen, "seconds": seconds, **details})
+    told = {"method": config.method.name, "chosen": chosen, "seconds": seconds}
+    run.save_json("recommender", {**told, **about_task(task), **details})
 
 
 def fitted(config: RecommenderConfig, task: RankingTask, run: RunWriter) -> tuple[Scorer, dict[str, Any]]:

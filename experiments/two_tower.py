@@ -124,7 +124,8 @@ def pairs_of(task: RankingTask) -> Any:
 
 def about(config: TwoTowerConfig, task: RankingTask, model: TwoTower, fitted: Fitted) -> dict[str, Any]:
     """What was trained on what, as plain data."""
-    split = task.split
+    from lab.recommend import about_task
+
     return {
         "features": {"user": model.user.names, "item": model.item.names},
         "objective": config.objective.kind,
@@ -132,8 +133,7 @@ def about(config: TwoTowerConfig, task: RankingTask, model: TwoTower, fitted: Fi
         "epochs": {"planned": config.train.epochs, "done": fitted.epochs, "best": fitted.best_epoch},
         "seconds": fitted.seconds,
         "seconds_per_epoch": fitted.step_seconds / max(1, fitted.epochs),
-        "cleaning": [{"name": s.name, "count": s.count, "what": s.what} for s in task.interactions.cleaning],
-        "split": {"how": split.how, "notes": split.notes, "sizes": {k: len(v) for k, v in split.parts().items()}},
+        **about_task(task),
     }
 
 

@@ -6,7 +6,7 @@ any two runs on the same data can be compared user by user.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -40,6 +40,7 @@ SPOKEN_METHOD = {
     "word_vectors": "mean word vectors",
 }
 HEAD_SHARE = 0.2
+_AMONG = {"all": "all items", "known": "all items that training knows", "new": "items that training does not know"}
 _PROTOCOL = {
     "recall": "share of a user's held-out items among the first {k}",
     "ndcg": "normalised discounted cumulative gain of the first {k} (gain 1 a held-out item)",
@@ -57,8 +58,10 @@ class RankingConfig(Section):
         [10, 20, 100], min_length=1, description="cut-offs; nDCG at the first decides"
     )
     filter_seen: bool = Field(True, description="leave out of a list what its user had before")
-    candidates: Literal["all", "new"] = Field(
-        "all", description="all: every item is ranked; new: only items that training does not know, among themselves"
+    candidates: Literal["all", "known", "new"] = Field(
+        "all",
+        description="all: every item is ranked; known: only items that training knows, which alone then count as to be "
+        "found; new: only those that it does not know",
     )
     slices: list[str] = Field(
         default_factory=list, description="columns of the user table by which the metrics are also given"
@@ -153,6 +156,22 @@ def record_ranking_task(run: RunWriter, task: RankingTask) -> None:
         run.warn(note)
 
 
+def about_task(task: RankingTask) -> dict[str, Any]:
+    """How the pairs were cleaned and split, and whom and what each part can score at all, as plain data."""
+    split = task.split
+    return {
+        "cleaning": [
+            {"name": step.name, "count": step.count, "what": step.what} for step in task.interactions.cleaning
+        ],
+        "split": {
+            "how": split.how,
+            "notes": split.notes,
+            "sizes": {name: len(index) for name, index in split.parts().items()},
+            "scorable": {name: asdict(counts) for name, counts in split.scorable.items()},
+        },
+    }
+
+
 @dataclass(frozen=True)
 class Judged:
     """The lists of one part: of which users (m,), and the metrics of each, `{"ndcg@10": (m,) float64}`."""
@@ -171,7 +190,7 @@ def judge(task: RankingTask, scorer: Scorer, config: RankingConfig, part: str, s
     from lab.evaluation.ranking_metrics import user_metrics
 
     before, relevant = task.judged[part]
-    allowed = task.popularity == 0 if config.candidates == "new" else None
+    allowed = {"all": None, "known": task.popularity > 0, "new": task.popularity == 0}[config.candidates]
     if allowed is not None:
         relevant = _only(relevant, allowed)
     users = np.flatnonzero(np.diff(relevant.indptr))
@@ -224,7 +243,7 @@ def _record(run: RunWriter, task: RankingTask, config: RankingConfig, part: str,
     ids = [task.interactions.users[user] for user in judged.users]
     low, high = bootstrap_intervals(np.stack(list(judged.values.values()), axis=1), seed=0)
     primary = f"ndcg@{config.at[0]}"
-    among = "items that training does not know" if config.candidates == "new" else "all items"
+    among = _AMONG[config.candidates]
     seen = "those had before left out" if config.filter_seen else "those had before too"
     for number, (metric, values) in enumerate(judged.values.items()):
         name, _, k = metric.partition("@")

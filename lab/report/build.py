@@ -23,6 +23,8 @@ from lab.report.finetune_maps import finetune_maps
 from lab.report.maps import MOST_MAPS, build_maps, map_sources
 from lab.report.numbers import spoken_label
 from lab.report.parts import Parts, parts_of
+from lab.report.rankings import EXPERIMENTS as RANKING
+from lab.report.rankings import RankingsPage, rankings_page
 from lab.report.scoreboard import Part, Scoreboard, scoreboard
 from lab.report.sections import config_section, data_table, problems
 from lab.report.style import COLORS
@@ -73,6 +75,7 @@ class Page:
     board: Scoreboard
     finetune: FinetunePage | None
     embeddings: AutoencoderPage | None
+    rankings: RankingsPage | None
     chapters: list[Chapter]
     certainty: list[str]
     legend: list[dict[str, Any]]
@@ -156,6 +159,7 @@ def _page(subject: Subject) -> Page:
     subject = replace(subject, rows=rows)
     parts = parts_of(rows)
     finetune, embeddings = finetune_page(parts.finetune), autoencoder_page(parts.embeddings)
+    rankings = rankings_page(rows)
     others = [row for row in rows if not _told(row, finetune, embeddings)]
     board = scoreboard(rows, _compared(finetune, embeddings, parts, others))
     chapters = _chapters(rows, others, finetune, embeddings, board)
@@ -170,6 +174,7 @@ def _page(subject: Subject) -> Page:
     groups = run_figures([row for row in rows if not embeddings or row not in embeddings.folded], curves)
     figures = [
         *(figure for page in (finetune, embeddings) if page for figure in page.figures),
+        *(rankings.figures if rankings else []),
         *curves.values(),
         *(figure for group in groups for figure in [*group.figures, *group.more]),
     ]
@@ -185,6 +190,7 @@ def _page(subject: Subject) -> Page:
         board=board,
         finetune=finetune,
         embeddings=embeddings,
+        rankings=rankings,
         chapters=chapters,
         certainty=list(dict.fromkeys(text for chapter in chapters for text in chapter.certainty)),
         legend=[
@@ -254,7 +260,8 @@ def _chapters(
 def _called(rows: Sequence[Row]) -> str:
     """A heading for the rows that have no page of their own."""
     words = {"word2vec", "pretrained", "contextual"}
-    return "Word embeddings" if {row.experiment for row in rows} & words else "Other rows"
+    experiments = {row.experiment for row in rows}
+    return "Word embeddings" if experiments & words else "Rankings" if experiments <= set(RANKING) else "Other rows"
 
 
 def spoken_rows(rows: Sequence[Row]) -> list[Row]:

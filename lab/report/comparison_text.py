@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lab.evaluation.significance import FEWEST_SEEDS
-from lab.report.numbers import as_given, plain, sentence, spoken, spoken_label, with_interval
+from lab.report.numbers import as_given, judge_noun, plain, sentence, spoken, spoken_label, with_interval
 from lab.report.text import count, listing
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _pieces(test: Test) -> list[str]:
     """What can be said of how and on what a metric was measured."""
     scores = "" if test.items else "no scores per item"
     direction = "higher is better" if test.higher_is_better else "lower is better"
-    items = count(test.n, "test item") + (" a split" if test.resampled else "")
+    items = count(test.n, judge_noun(test.evaluation)) + (" a split" if test.resampled else "")
     pieces = [test.context, items, scores, direction, *re.split("[,;] ", test.protocol)]
     return [piece for piece in pieces if piece]
 
@@ -89,9 +89,9 @@ def protocol(table: Table) -> str:
     if all(row.deterministic or row.seeds == 1 for row in rows):
         nothing = all(row.deterministic for row in rows)
         beside = "nothing else varied" if nothing else "one seed a row says nothing of other seeds"
-        line = f"95 % intervals over {table.n:,} test items (Student's t); {beside}"
+        line = f"95 % intervals over {table.n:,} {judge_noun(table.evaluation)}s (Student's t); {beside}"
     else:
-        items = f"{table.n:,} test items"
+        items = f"{table.n:,} {judge_noun(table.evaluation)}s"
         line = (
             f"95 % intervals over {table.splits or seeds} and {items}, both random (two-way random effects, Howe 1974"
         )
@@ -109,7 +109,7 @@ def protocol(table: Table) -> str:
 def _over_splits(table: Table) -> str:
     """The rule where every split or fold has test items of its own."""
     how = "Student's t, widened as training sets overlap, Nadeau and Bengio 2003"
-    line = f"95 % intervals over {table.splits} of {count(table.n, 'test item')} each ({how})"
+    line = f"95 % intervals over {table.splits} of {count(table.n, judge_noun(table.evaluation))} each ({how})"
     unit = table.splits.split(" ")[-1].removesuffix("s")
     return f"{line}; differences paired by {unit}, {_rule(table)}" if table.pairs else f"{line}."
 
@@ -188,11 +188,10 @@ def _would_take(table: Table, need: Needed) -> str:
         return f"it would take {' or '.join(ways)}" if ways else "it would take many times as many labels"
     ways = []
     if need.seeds and not table.splits:
-        ways = [f"{count(need.seeds, 'seed')} a row on these {count(table.n, 'test item')}"]
-    ways += [f"{count(need.items, 'test item')} with these {table.over}s"] if need.items else []
-    return (
-        f"it would take {' or '.join(ways)}" if ways else f"it would take both more {table.over}s and more test items"
-    )
+        ways = [f"{count(need.seeds, 'seed')} a row on these {count(table.n, judge_noun(table.evaluation))}"]
+    ways += [f"{count(need.items, judge_noun(table.evaluation))} with these {table.over}s"] if need.items else []
+    both = f"both more {table.over}s and more {judge_noun(table.evaluation)}s"
+    return f"it would take {' or '.join(ways) or both}"
 
 
 def _name(row: TableRow) -> str:

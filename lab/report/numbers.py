@@ -9,7 +9,11 @@ _NAMES = {
     "accuracy_3cosmul": "accuracy (3CosMul)",
     "auroc": "AUROC",
     "cbow": "CBOW",
+    "hit": "hit rate",
+    "map": "MAP",
+    "mrr": "MRR",
     "mse": "mean squared error",
+    "ndcg": "nDCG",
     "neighbor_purity": "neighbour purity",
     "pearson": "Pearson",
     "psnr": "PSNR (dB)",
@@ -25,10 +29,16 @@ _MOST_DECIMALS = 6
 
 
 def spoken(name: str) -> str:
-    """An evaluation's or metric's name as people write it: `wordsim353` → `WordSim-353`."""
+    """An evaluation's or metric's name as people write it: `wordsim353` → `WordSim-353`, `ndcg@10` → `nDCG@10`."""
     if name.endswith(_SKIPPED):
         return f"{spoken(name.removesuffix(_SKIPPED))}, missing words skipped"
-    return _NAMES.get(name, name.replace("_", " "))
+    name, at, cutoff = name.partition("@")
+    return f"{_NAMES.get(name, name.replace('_', ' '))}{at}{cutoff}"
+
+
+def judge_noun(evaluation: str) -> str:
+    """What a score of this evaluation is of: `test user` of a ranking, else `test item`."""
+    return "test user" if evaluation == "ranking" else "test item"
 
 
 def spoken_label(label: str) -> str:

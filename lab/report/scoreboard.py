@@ -13,7 +13,7 @@ from lab.report.comparison_text import gap_text
 from lab.report.comparison_views import BESIDE, PAIR_HEAD, pair_cells, shown_pairs
 from lab.report.dots import Dots, Measured
 from lab.report.headline import headline
-from lab.report.numbers import digits_for, plain, spoken
+from lab.report.numbers import digits_for, judge_noun, plain, spoken
 from lab.report.text import short, typeset
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def scoreboard(rows: Sequence[Row], parts: Sequence[Part] = ()) -> Scoreboard:
 def dots_of(table: Table, colors: Mapping[str, int], notes: Mapping[str, str]) -> Dots | None:
     """The rows of a table that have a value, best first; `colors` and `notes` by label. None where none has."""
     rows = [_measured(row, colors.get(row.label, 0), notes.get(row.label, "")) for row in table.ranked]
-    items = f"{table.n:,} test items"
+    items = f"{table.n:,} {judge_noun(table.evaluation)}s"
     title = f"{table.title}, {items}" if table.n > 1 and items not in table.title else table.title
     return Dots(title, rows, _caption(table)) if rows else None
 
@@ -116,9 +116,8 @@ def _settled(table: Table) -> str:
     """What to say where no pair with the best row is open."""
     if len(table.ranked) < 2 or not table.pairs:
         return ""
-    return (
-        "Nothing is open between the best row and the others: more seeds or test items would only narrow the intervals."
-    )
+    more = f"more seeds or {judge_noun(table.evaluation)}s"
+    return f"Nothing is open between the best row and the others: {more} would only narrow the intervals."
 
 
 def _secondary(rows: Sequence[Row], comparison: Comparison) -> list[Table]:
@@ -171,7 +170,7 @@ def _caption(table: Table) -> str:
     parts.append("the bar is the mean" if parts else "The bar is the value")
     if any(row.low is not None for row in table.ranked):
         over = table.splits or f"{table.over}s"
-        over += " and test items" if not table.resampled and (table.pairs or table.n > 1) else ""
+        over += f" and {judge_noun(table.evaluation)}s" if not table.resampled and (table.pairs or table.n > 1) else ""
         parts.append(f"the band its 95 % interval over {over}")
     return f"{', '.join(parts)}. Further {better} is better."
 
@@ -182,7 +181,8 @@ def table_of(table: Table) -> dict[str, Any]:
     measured = f"{table.measured[:1].upper()}{table.measured[1:]}." if table.measured else ""
     lines = [table.protocol, measured]
     if not table.primary and table.pairs:
-        lines = [f"The same rule, over {table.n:,} test items.", measured, "The answer does not rest on this test."]
+        same = f"The same rule, over {table.n:,} {judge_noun(table.evaluation)}s."
+        lines = [same, measured, "The answer does not rest on this test."]
     return {
         "folded": False,
         "title": f"{_capital(table.title)}{'' if table.higher_is_better else ', lower is better'}",
@@ -265,4 +265,4 @@ def _other(rows: Sequence[Row], shown: set[tuple[str, str, str]]) -> dict[str, A
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return text if text.startswith("nDCG") else text[:1].upper() + text[1:]
