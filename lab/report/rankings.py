@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import LabError
 from lab.report.figures import PageFigure, page_figure
 from lab.report.numbers import plain
+from lab.report.ranking_splits import splits_figure
 from lab.report.style import COLORS, MUTED, drawable, figure_of
 from lab.report.text import count, minus, typeset
 
@@ -90,13 +91,14 @@ class RankingsPage:
     beyond: dict[str, Any]
     slices: dict[str, Any]
     figure: PageFigure | None
+    by_split: PageFigure | None
     splits: list[dict[str, Any]] = field(default_factory=list)
     cleaning: dict[str, Any] | None = None
 
     @property
     def figures(self) -> list[PageFigure]:
         """All figures, for the folder beside the page."""
-        return [self.figure] if self.figure else []
+        return [figure for figure in (self.by_split, self.figure) if figure]
 
 
 def rankings_page(rows: Sequence[Row]) -> RankingsPage | None:
@@ -108,10 +110,12 @@ def rankings_page(rows: Sequence[Row]) -> RankingsPage | None:
             found.append(Ranked(row, place % len(COLORS), told))
     if not found:
         return None
+    moved = splits_figure(found)  # lists of several splits are of other users, and share no other figure
     return RankingsPage(
         beyond=_beyond_table(found),
         slices=_slices_table(found),
-        figure=_lift_figure(found),
+        figure=None if moved else _lift_figure(found),
+        by_split=moved,
         splits=_splits_tables(found),
         cleaning=_cleaning_table(found),
     )

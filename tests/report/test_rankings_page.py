@@ -85,3 +85,13 @@ def test_names_with_a_cutoff():
     assert spoken("simlex999") == "SimLex-999"
     assert judge_noun("ranking") == "test user"
     assert judge_noun("simlex999") == "test item"
+
+
+def test_the_same_method_under_two_splits_is_one_sentence(workshop):
+    runs = {kind: [ranked(workshop, "recommender", level, 0.5, kind=kind)] for kind, level in (("random", 0.33),
+            ("time", 0.16))}  # fmt: skip
+    page = rankings_page(workshop.study("splits", runs).rows())
+    assert page.figure is None
+    assert "nDCG@10 of EASE goes from .3" in page.by_split.caption
+    assert "(one moment)" in page.by_split.caption
+    assert len(page.splits) == 1
