@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest
+# A process a core, each with one thread: tests are many and small.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 # UMAP compiles itself at its first use and keeps the result: better now than in a person's first map.
 WARM_UP := $(BIN)/python -c 'from lab.embeddings.projection import warm_up; warm_up()'
 
