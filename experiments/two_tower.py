@@ -51,7 +51,14 @@ def plan(config: TwoTowerConfig) -> DataFacts:
 def run(config: TwoTowerConfig, run: RunWriter) -> None:
     """Pairs → what each side is known by → two towers, trained → every user against every item."""
     from lab.evaluation.ranking import by_vectors
-    from lab.recommend import both_sides, load_ranking_task, record_ranking, record_ranking_task
+    from lab.recommend import (
+        allowed_items,
+        both_sides,
+        load_ranking_task,
+        record_ranking,
+        record_ranking_task,
+        to_be_found,
+    )
     from lab.training.loop import train
     from lab.training.two_tower import PairLearning, encode
 
@@ -64,9 +71,9 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
     run.log(f"users by {', '.join(model.user.names)}; items by {', '.join(model.item.names)}")
 
     run.stage("train")
-    before = task.judged.get("validation")
-    found = None if before is None else before[1]
-    learner = PairLearning(model, pairs_of(task), found, config.objective, config.train, run)
+    before, allowed = task.judged.get("validation"), allowed_items(task, config.ranking)
+    found = None if before is None else to_be_found(before[1], allowed)
+    learner = PairLearning(model, pairs_of(task), found, config.objective, config.train, run, allowed)
     fitted = train(learner, config.train, run)
 
     run.stage("evaluate")

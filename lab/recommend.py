@@ -190,9 +190,8 @@ def judge(task: RankingTask, scorer: Scorer, config: RankingConfig, part: str, s
     from lab.evaluation.ranking_metrics import user_metrics
 
     before, relevant = task.judged[part]
-    allowed = {"all": None, "known": task.popularity > 0, "new": task.popularity == 0}[config.candidates]
-    if allowed is not None:
-        relevant = _only(relevant, allowed)
+    allowed = allowed_items(task, config)
+    relevant = to_be_found(relevant, allowed)
     users = np.flatnonzero(np.diff(relevant.indptr))
     ranking = rank(
         scorer,
@@ -206,7 +205,15 @@ def judge(task: RankingTask, scorer: Scorer, config: RankingConfig, part: str, s
     return Judged(users, ranking, relevant[users], user_metrics(ranking.items, relevant[users], config.at))
 
 
-def _only(relevant: csr_array, allowed: np.ndarray) -> csr_array:
+def allowed_items(task: RankingTask, config: RankingConfig) -> np.ndarray | None:
+    """Which items are ranked and count as to be found, (items,) bool; None: all."""
+    return {"all": None, "known": task.popularity > 0, "new": task.popularity == 0}[config.candidates]
+
+
+def to_be_found(relevant: csr_array, allowed: np.ndarray | None) -> csr_array:
+    """The pairs (users, items) of allowed items alone; None: as they are."""
+    if allowed is None:
+        return relevant
     kept = relevant.multiply(allowed[None, :].astype(relevant.dtype)).tocsr()
     kept.eliminate_zeros()
     kept.sort_indices()
@@ -316,7 +323,7 @@ def _slices(task: RankingTask, config: RankingConfig, judged: Judged) -> list[di
     head = np.zeros(task.items, dtype=bool)
     head[np.argsort(-task.popularity, kind="stable")[: max(1, round(HEAD_SHARE * task.items))]] = True
     for name, mask in (("head", head), ("tail", ~head)):
-        relevant = _only(judged.relevant, mask)
+        relevant = to_be_found(judged.relevant, mask)
         having = np.flatnonzero(np.diff(relevant.indptr))
         if len(having):
             found = user_metrics(judged.ranking.items[having], relevant[having], [k])

@@ -54,7 +54,8 @@ class Pairs:
 class PairLearning(Learner):
     """Two towers that learn to tell pairs from what was drawn; the epoch is chosen by nDCG@10 of validation pairs.
 
-    `validation` (users, items): what each user is to be shown beside what `pairs` hold, or None.
+    `validation` (users, items): what each user is to be shown beside what `pairs` hold, or None. `allowed` (items,)
+    bool: those that are ranked to choose the epoch, by default all.
     """
 
     shown = ("train_loss", f"validation_ndcg@{JUDGED_AT}")
@@ -69,13 +70,14 @@ class PairLearning(Learner):
         objective: PairObjectiveConfig,
         config: TwoTowerTrainConfig,
         run: Recorder,
+        allowed: NDArray[np.bool_] | None = None,
     ) -> None:
         self.module = self.model = model
         self.pairs, self.objective, self.config, self.run = pairs, objective, config, run
         self.history = pairs.matrix()
         self._keys = pair_keys(self.history)
         self._positives = dense_positives(self.history) if self.history.shape[0] * pairs.items <= DENSE_TO else None
-        self.validation = validation
+        self.validation, self.allowed = validation, allowed
         shares = [np.bincount(side, minlength=n) / len(side) for side, n in self._sides()]
         self.user_share, self.item_share = (torch.from_numpy(share).float() for share in shares)
         self.weights = _weights(pairs, shares[1], objective)
@@ -211,7 +213,8 @@ class PairLearning(Learner):
             return {}
         users, items = (encode(self.model, side, n) for side, n in self._counts())
         seed = self.run.stream_seed("ties")
-        found = rank(by_vectors(users, items), judged, len(items), JUDGED_AT, seen=self.history, seed=seed)
+        scorer = by_vectors(users, items)
+        found = rank(scorer, judged, len(items), JUDGED_AT, seen=self.history, allowed=self.allowed, seed=seed)
         assert self.validation is not None
         metrics = user_metrics(found.items, self.validation[judged], [JUDGED_AT], ["ndcg", "recall"])
         return {f"validation_{name}": float(np.mean(values)) for name, values in metrics.items()}

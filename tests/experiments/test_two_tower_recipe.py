@@ -105,3 +105,11 @@ def test_sections_are_found_by_their_headings(home):
     words = {"features": [{"kind": "words"}]}
     done = lab.run(towers(data, user=words, item=words, dimension=64, train={**SMALL, "batch_size": 256}), quiet=True)
     assert result(done, "recall@10")["value"] > 0.3
+
+
+def test_new_films_among_themselves_choose_the_epoch(pairs):
+    data = {**pairs, "split": {"kind": "cold_items", "train": 0.6, "validation": 0.2, "test": 0.2}}
+    item = {"features": [{"kind": "category", "column": "genre"}]}
+    done = lab.run(towers(data, item=item, ranking={"candidates": "new", "at": [10]}), quiet=True)
+    curve = done.metrics["validation_ndcg@10"].dropna()
+    assert curve.max() == pytest.approx(result(done, "ndcg@10", "validation")["value"], abs=0.1)  # ties by other seeds
