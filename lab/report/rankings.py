@@ -155,8 +155,8 @@ def _beyond_table(found: Sequence[Ranked]) -> dict[str, Any]:
 def _slices_table(found: Sequence[Ranked]) -> dict[str, Any]:
     means = [one.slices() for one in found]
     keys = list(dict.fromkeys(key for own in means for key in own))
-    users = {key: next(own[key][0] for own in means if key in own) for key in keys}
-    heads = [f"{_SLICES.get(key, ': '.join(key))} ({users[key]:,})" for key in keys]
+    users = {key: {own[key][0] for own in means if key in own} for key in keys}
+    heads = [f"{_SLICES.get(key, ': '.join(key))} ({_span(users[key])})" for key in keys]
     return {
         "label": "For whom the lists are good",
         "caption": f"nDCG@{found[0].told[0]['at']} by slice, means over runs; in brackets the users who are judged. "
@@ -168,6 +168,12 @@ def _slices_table(found: Sequence[Ranked]) -> dict[str, Any]:
             for one, own in zip(found, means, strict=True)
         ],
     }
+
+
+def _span(numbers: set[int]) -> str:
+    """`943`, or `66 to 943` where rows under several splits differ."""
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _splits_tables(found: Sequence[Ranked]) -> list[dict[str, Any]]:
