@@ -71,8 +71,10 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
     run.log(f"users by {', '.join(model.user.names)}; items by {', '.join(model.item.names)}")
 
     run.stage("train")
-    before, allowed = task.judged.get("validation"), allowed_items(task, config.ranking)
-    found = None if before is None else to_be_found(before[1], allowed)
+    found = allowed = None
+    if "validation" in task.judged:
+        allowed = allowed_items(task, config.ranking, "validation")
+        found = to_be_found(task.judged["validation"][1], allowed)
     learner = PairLearning(model, pairs_of(task), found, config.objective, config.train, run, allowed)
     fitted = train(learner, config.train, run)
 

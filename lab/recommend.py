@@ -40,7 +40,7 @@ SPOKEN_METHOD = {
     "word_vectors": "mean word vectors",
 }
 HEAD_SHARE = 0.2
-_AMONG = {"all": "all items", "known": "all items that training knows", "new": "items that training does not know"}
+_AMONG = {"all": "all items", "known": "all items that training knows", "new": "the new items held out with it"}
 _PROTOCOL = {
     "recall": "share of a user's held-out items among the first {k}",
     "ndcg": "normalised discounted cumulative gain of the first {k} (gain 1 a held-out item)",
@@ -61,7 +61,7 @@ class RankingConfig(Section):
     candidates: Literal["all", "known", "new"] = Field(
         "all",
         description="all: every item is ranked; known: only items that training knows, which alone then count as to be "
-        "found; new: only those that it does not know",
+        "found; new: those held out of it as a whole, among themselves",
     )
     slices: list[str] = Field(
         default_factory=list, description="columns of the user table by which the metrics are also given"
@@ -190,7 +190,7 @@ def judge(task: RankingTask, scorer: Scorer, config: RankingConfig, part: str, s
     from lab.evaluation.ranking_metrics import user_metrics
 
     before, relevant = task.judged[part]
-    allowed = allowed_items(task, config)
+    allowed = allowed_items(task, config, part)
     relevant = to_be_found(relevant, allowed)
     users = np.flatnonzero(np.diff(relevant.indptr))
     ranking = rank(
@@ -205,9 +205,16 @@ def judge(task: RankingTask, scorer: Scorer, config: RankingConfig, part: str, s
     return Judged(users, ranking, relevant[users], user_metrics(ranking.items, relevant[users], config.at))
 
 
-def allowed_items(task: RankingTask, config: RankingConfig) -> np.ndarray | None:
-    """Which items are ranked and count as to be found, (items,) bool; None: all."""
-    return {"all": None, "known": task.popularity > 0, "new": task.popularity == 0}[config.candidates]
+def allowed_items(task: RankingTask, config: RankingConfig, part: str) -> np.ndarray | None:
+    """Which items are ranked and count as to be found in a part, (items,) bool; None: all."""
+    import numpy as np
+
+    if config.candidates == "all":
+        return None
+    if config.candidates == "known":
+        return task.popularity > 0
+    counts = np.bincount(task.judged[part][1].indices, minlength=task.items)
+    return (task.popularity == 0) & (counts > 0)
 
 
 def to_be_found(relevant: csr_array, allowed: np.ndarray | None) -> csr_array:

@@ -55,6 +55,7 @@ def test_new_items_among_themselves(config):
     judged = judge(task, by_vectors(*groups(task)), RankingConfig(at=[3], candidates="new"), "test", 0)
     shown = judged.ranking.items[judged.ranking.items >= 0]
     assert (task.popularity[shown] == 0).all()
+    assert set(shown) <= set(task.judged["test"][1].indices)  # not those held out for validation
 
 
 def test_names(config):
