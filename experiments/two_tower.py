@@ -50,10 +50,10 @@ def plan(config: TwoTowerConfig) -> DataFacts:
 
 def run(config: TwoTowerConfig, run: RunWriter) -> None:
     """Pairs → what each side is known by → two towers, trained → every user against every item."""
+    from lab.both_sides import both_sides
     from lab.evaluation.ranking import by_vectors
     from lab.recommend import (
         allowed_items,
-        both_sides,
         load_ranking_task,
         record_ranking,
         record_ranking_task,

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lab.both_sides import both_sides, shown_names
 from lab.data.interactions.config import InteractionsConfig, InteractionSplitConfig
 from lab.evaluation.ranking import by_vectors
-from lab.recommend import RankingConfig, both_sides, describe_ranking_task, judge, load_ranking_task, shown_names
+from lab.recommend import RankingConfig, describe_ranking_task, judge, load_ranking_task
 
 
 @pytest.fixture

@@ -1,0 +1,59 @@
+"""Both sides of a two-tower run as one embedding space, its items called as a reader calls them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from lab.embeddings.space import EmbeddingSpace
+    from lab.recommend import RankingTask
+
+
+def both_sides(task: RankingTask, users: np.ndarray, items: np.ndarray) -> EmbeddingSpace:
+    """Users and items in one space, by name where the tables give one, with what else the tables say.
+
+    `users` (users, d), `items` (items, d) float32. Metadata: `side`, `id`, `interactions` in training, the columns.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from lab.embeddings.space import EmbeddingSpace
+
+    pairs = task.interactions
+    counts = {"user": np.diff(task.train.indptr), "item": task.popularity}
+    names, tables = [], []
+    for side, ids, table in (("user", pairs.users, pairs.user_table), ("item", pairs.items, pairs.item_table)):
+        frame = pd.DataFrame({"side": side, "item_id": ids, "interactions": counts[side].astype(np.int64)})
+        own = None if table is None else table.reset_index(drop=True).drop(columns=["id", "vector"], errors="ignore")
+        if own is not None:
+            own = own.drop(columns=frame.columns.intersection(own.columns)).astype(object)
+        names += shown_names(side, ids, own)
+        tables.append(frame if own is None else frame.join(own))
+    metadata = pd.concat(tables, ignore_index=True)
+    return EmbeddingSpace(names, np.concatenate([users, items]), metadata, name="pairs")
+
+
+def shown_names(side: str, ids: list[str], table: pd.DataFrame | None) -> list[str]:
+    """What a reader calls the entities of a side: their titles, the id behind where two have the same; else `user ID`.
+
+    A title is a column `title` or `name`, or a `text` of at most 80 characters.
+    """
+    plain = [name if name.startswith(f"{side} ") else f"{side} {name}" for name in ids]
+    column = None if table is None else next((c for c in ("title", "name", "text") if c in table.columns), None)
+    if table is None or column is None:
+        return plain
+    titles = [value.strip() if isinstance(value, str) else "" for value in table[column]]
+    if max(map(len, titles), default=0) > 80:
+        return plain
+    seen: dict[str, int] = {}
+    for title in titles:
+        seen[title] = seen.get(title, 0) + 1
+    taken = set(plain)
+    unique = [bool(title) and seen[title] == 1 and title not in taken for title in titles]
+    return [
+        title if alone else f"{title} ({name})".strip()
+        for title, alone, name in zip(titles, unique, plain, strict=True)
+    ]
