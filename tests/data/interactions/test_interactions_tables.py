@@ -22,7 +22,7 @@ ROWS = [("u1", "i2", 4.0, 10.0), ("u2", "i1", 3.0, 20.0), ("u1", "i1", 0.5, 30.0
 CSV = "user_id,item_id,rating,timestamp\nu1,i2,4,10\nu2,i1,3,20\nu1,i1,.5,30\n"
 # Too long for the header to tell that they are cut short.
 LONG = "user,item\n" + "\n".join(f"u{at},{at * 2654435761 % 2**32}" for at in range(100_000))
-LONG_GZIP, LONG_XZ = gzip.compress(LONG.encode()), lzma.compress(LONG.encode(), preset=0)
+LONG_GZIP, LONG_XZ = gzip.compress(LONG.encode(), mtime=0), lzma.compress(LONG.encode(), preset=0)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ LONG_GZIP, LONG_XZ = gzip.compress(LONG.encode()), lzma.compress(LONG.encode(), 
         ("a.csv", CSV.replace(",", ";").replace(".5", "0,5")),
         ("a.csv", CSV.replace(",", ", ").replace("\n", "\n\n")),
         ("a.tsv", CSV.replace(",", "\t")),
-        ("a.csv.gz", gzip.compress(CSV.encode())),
+        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0)),
         ("a.csv.xz", lzma.compress(CSV.encode())),
         (
             "a.csv",
