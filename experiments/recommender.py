@@ -95,7 +95,7 @@ def run(config: RecommenderConfig, run: RunWriter) -> None:
 
 def fitted(config: RecommenderConfig, task: RankingTask, run: RunWriter) -> tuple[Scorer, dict[str, Any]]:
     """The method fitted to the training part, with its setting of best nDCG on validation pairs."""
-    from lab.recommend import TIES, judge
+    from lab.recommend import judge
 
     candidates = candidates_of(config, task)
     if len(candidates) == 1 or "validation" not in task.judged:
@@ -106,7 +106,7 @@ def fitted(config: RecommenderConfig, task: RankingTask, run: RunWriter) -> tupl
     tried = {}
     for setting, make in candidates.items():
         scorer = make()
-        value = float(judge(task, scorer, config.ranking, "validation", TIES).values[metric].mean())
+        value = float(judge(task, scorer, config.ranking, "validation").values[metric].mean())
         tried[setting] = value
         if best is None or value > best[0]:
             best = (value, setting, scorer)

@@ -160,10 +160,11 @@ _DESCRIBED: dict[str, _Described] = {}
 
 
 def _described(config: LabelledConfig, seed: int, labels: Labels, anomaly: str | None) -> _Described:
+    from lab.data.fingerprint import source_stamp
     from lab.data.labelled.items import load_items
     from lab.data.labelled.pixels import picture_shape
 
-    key = f"{config.model_dump_json()} {seed} {labels} {anomaly} {_stamp(config.source)}"
+    key = f"{config.model_dump_json()} {seed} {labels} {anomaly} {source_stamp(config.source)}"
     if key in _DESCRIBED:
         return _DESCRIBED[key]
     items = load_items(config, labels)
@@ -176,16 +177,6 @@ def _described(config: LabelledConfig, seed: int, labels: Labels, anomaly: str |
     if items.kind == "text" or not Path(config.source).expanduser().is_file():
         _DESCRIBED[key] = found
     return found
-
-
-def _stamp(source: str) -> str:
-    """Names, sizes and times of the files of a source; the same where none has changed."""
-    from lab.data.fingerprint import digest
-
-    path = Path(source).expanduser().absolute()
-    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
-    stats = [(str(file), file.stat()) for file in files]
-    return digest(*(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats))
 
 
 def record_task(run: RunWriter, task: Task) -> None:

@@ -112,7 +112,7 @@ class RankingTask:
 
         return np.bincount(self.train.indices, minlength=self.items).astype(np.float64)
 
-    @property
+    @cached_property
     def judged(self) -> dict[str, tuple[csr_array, csr_array]]:
         """For validation and test: what was had before, and what is to be found."""
         found = {}
@@ -133,11 +133,23 @@ def load_ranking_task(config: InteractionsConfig) -> RankingTask:
 
 
 def describe_ranking_task(config: InteractionsConfig) -> DataFacts:
-    """Cheap facts for the plan stage; the split is made, and so checked, too."""
-    task = load_ranking_task(config)
-    parts = {name: len(index) for name, index in task.split.parts().items()}
-    counts = {"users": task.users, "items": task.items, "interactions": len(task.interactions), **parts}
-    return DataFacts(task.interactions.fingerprint, counts, task.interactions.description)
+    """Cheap facts for the plan stage; the split is made, and so checked, too.
+
+    A study asks for every row and seed anew: what was found is kept while no file of the source has changed.
+    """
+    from lab.data.fingerprint import source_stamp
+
+    files = [config.source, *filter(None, (config.users, config.items))]
+    key = " ".join([config.model_dump_json(), *map(source_stamp, files)])
+    if key not in _DESCRIBED:
+        task = load_ranking_task(config)
+        parts = {name: len(index) for name, index in task.split.parts().items()}
+        counts = {"users": task.users, "items": task.items, "interactions": len(task.interactions), **parts}
+        _DESCRIBED[key] = DataFacts(task.interactions.fingerprint, counts, task.interactions.description)
+    return _DESCRIBED[key]
+
+
+_DESCRIBED: dict[str, DataFacts] = {}
 
 
 def record_ranking_task(run: RunWriter, task: RankingTask) -> None:
@@ -180,7 +192,7 @@ class Judged:
     values: dict[str, np.ndarray]
 
 
-def judge(task: RankingTask, scorer: Scorer, config: RankingConfig, part: str, seed: int) -> Judged:
+def judge(task: RankingTask, scorer: Scorer, config: RankingConfig, part: str) -> Judged:
     """Rank every allowed item for every user of a part that has something to be found."""
     import numpy as np
 
@@ -198,7 +210,7 @@ def judge(task: RankingTask, scorer: Scorer, config: RankingConfig, part: str, s
         max(config.at),
         seen=before if config.filter_seen else None,
         allowed=allowed,
-        seed=seed,
+        seed=TIES,
     )
     return Judged(users, ranking, relevant[users], user_metrics(ranking.items, relevant[users], config.at))
 
@@ -235,7 +247,7 @@ def record_ranking(
     """
     details: dict[str, Any] = {}
     for part in task.judged:
-        judged = judge(task, scorer, config, part, TIES)
+        judged = judge(task, scorer, config, part)
         if not len(judged.users):
             run.warn(f"{part}: there is no user with something to be found")
             continue
@@ -255,7 +267,7 @@ def _record(run: RunWriter, task: RankingTask, config: RankingConfig, part: str,
     ids = [task.interactions.users[user] for user in judged.users]
     low, high = bootstrap_intervals(np.stack(list(judged.values.values()), axis=1), seed=0)
     primary = f"ndcg@{config.at[0]}"
-    among = _AMONG[config.candidates]
+    among, fingerprint = _AMONG[config.candidates], _fingerprint(task, config, judged)
     seen = "those had before left out" if config.filter_seen else "those had before too"
     for number, (metric, values) in enumerate(judged.values.items()):
         name, _, k = metric.partition("@")
@@ -268,7 +280,7 @@ def _record(run: RunWriter, task: RankingTask, config: RankingConfig, part: str,
             primary=metric == primary,
             low=low[number],
             high=high[number],
-            test_fingerprint=_fingerprint(task, config, judged),
+            test_fingerprint=fingerprint,
             protocol=f"{_PROTOCOL[name].format(k=k)}; every user against {among}, {seen}; {task.split.how}",
         )
         run.scores(EVALUATION, metric, ids, values, split=part)
@@ -342,7 +354,7 @@ def below_popularity(task: RankingTask, judged: Judged, config: RankingConfig, p
     from lab.evaluation.intervals import difference_estimate
     from lab.models.recommenders import popularity
 
-    other = judge(task, popularity(task.train), config, part, TIES)
+    other = judge(task, popularity(task.train), config, part)
     metric = f"ndcg@{config.at[0]}"
     own, theirs = judged.values[metric], other.values[metric]
     difference = difference_estimate(own[None], theirs[None], paired=True)

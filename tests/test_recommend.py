@@ -42,18 +42,18 @@ def test_who_is_judged_and_what_is_left_out(config):
 
 def test_judging_a_recommender_that_knows_the_groups(config):
     task = load_ranking_task(config)
-    judged = judge(task, by_vectors(*groups(task)), RankingConfig(at=[5, 11]), "test", 0)
+    judged = judge(task, by_vectors(*groups(task)), RankingConfig(at=[5, 11]), "test")
     assert judged.values["recall@11"].mean() == 1  # twenty films less nine had before
     had = np.asarray(task.matrix("train", "validation").todense(), bool)
     assert not had[judged.users[:, None], judged.ranking.items].any()
-    again = judge(task, by_vectors(*groups(task)), RankingConfig(at=[5], filter_seen=False), "test", 0)
+    again = judge(task, by_vectors(*groups(task)), RankingConfig(at=[5], filter_seen=False), "test")
     assert again.values["recall@5"].mean() < judged.values["recall@5"].mean()
 
 
 def test_new_items_among_themselves(config):
     split = InteractionSplitConfig(kind="cold_items", train=0.6, validation=0.2, test=0.2)
     task = load_ranking_task(config.model_copy(update={"split": split}))
-    judged = judge(task, by_vectors(*groups(task)), RankingConfig(at=[3], candidates="new"), "test", 0)
+    judged = judge(task, by_vectors(*groups(task)), RankingConfig(at=[3], candidates="new"), "test")
     shown = judged.ranking.items[judged.ranking.items >= 0]
     assert (task.popularity[shown] == 0).all()
     assert set(shown) <= set(task.judged["test"][1].indices)  # not those held out for validation

@@ -33,6 +33,14 @@ def file_fingerprint(path: str | Path) -> str:
     return remembered(Path(path), "fingerprint", _hash_file)
 
 
+def source_stamp(source: str) -> str:
+    """Names, sizes and times of the files of a source; the same where none has changed."""
+    path = Path(source).expanduser().absolute()
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.is_file() else []
+    stats = [(str(file), file.stat()) for file in files]
+    return digest(*(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats))
+
+
 def remembered(path: Path, question: str, answer: Callable[[Path], Any]) -> Any:
     """`answer(path)`, JSON-like, asked again only when the file's size or time of change is another.
 

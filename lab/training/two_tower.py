@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -75,13 +76,19 @@ class PairLearning(Learner):
         self.module = self.model = model
         self.pairs, self.objective, self.config, self.run = pairs, objective, config, run
         self.history = pairs.matrix()
-        self._keys = pair_keys(self.history)
-        self._positives = dense_positives(self.history) if self.history.shape[0] * pairs.items <= DENSE_TO else None
         self.validation, self.allowed = validation, allowed
         shares = [np.bincount(side, minlength=n) / len(side) for side, n in self._sides()]
         self.user_share, self.item_share = (torch.from_numpy(share).float() for share in shares)
         self.weights = _weights(pairs, shares[1], objective)
         self.mined: Tensor | None = None
+
+    @cached_property
+    def _keys(self) -> Index:
+        return pair_keys(self.history)
+
+    @cached_property
+    def _positives(self) -> NDArray[np.float32] | None:
+        return dense_positives(self.history) if self.pairs.users * self.pairs.items <= DENSE_TO else None
 
     def _sides(self) -> list[tuple[Index, int]]:
         return [(self.pairs.user, self.pairs.users), (self.pairs.item, self.pairs.items)]
@@ -144,15 +151,14 @@ class PairLearning(Learner):
         loss = sampled_softmax(scores, target, weights)
         if self.objective.symmetric:
             known = bias[:, :size].isneginf() if self.objective.mask_positives else torch.zeros(1, 1, dtype=torch.bool)
-            turned = self._correction(self.user_share, size)[torch.from_numpy(user)].masked_fill(known.T, -torch.inf)
+            turned = self._correction(self.user_share, user, size).masked_fill(known.T, -torch.inf)
             loss = (loss + sampled_softmax(torch.addmm(turned, items[:size], users_scaled.T), target, weights)) / 2
         return loss
 
     def _bias(self, user: Index, columns: Index, drawn: int) -> Tensor:
         """What is added to the scores of users with columns: the correction, and -inf for other positives: (b, c)."""
         size = len(user)
-        correction = self._correction(self.item_share, size, drawn)
-        own = correction[torch.from_numpy(columns)]
+        own = self._correction(self.item_share, columns, size, drawn)
         if not self.objective.mask_positives:
             return own
         if self._positives is not None:
@@ -165,11 +171,12 @@ class PairLearning(Learner):
         bias[diagonal, diagonal] = own[:size]
         return bias
 
-    def _correction(self, share: Tensor, size: int, drawn: int = 0) -> Tensor:
-        """Minus the logarithm of how often each entity is expected among the columns, or zeros."""
+    def _correction(self, share: Tensor, columns: Index, size: int, drawn: int = 0) -> Tensor:
+        """Minus the logarithm of how often the entity of each column is expected among them, or zeros: (c,)."""
+        own = share[torch.from_numpy(columns)]
         if self.objective.correction == "none":
-            return torch.zeros_like(share)
-        return -log_probability_in_batch(share, size, drawn, self.pairs.items)
+            return torch.zeros_like(own)
+        return -log_probability_in_batch(own, size, drawn, self.pairs.items)
 
     def _hard(self, user: Index, users: Tensor) -> Tensor:
         """Scores (b, m) of the users' mined negatives; -inf where there are fewer. They count as expected once."""

@@ -87,10 +87,6 @@ class TwoTower(nn.Module):
         found = (self.user if side == "user" else self.item)(index)
         return functional.normalize(found, dim=1) if self.similarity == "cosine" else found
 
-    def scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """All pairs of vectors (a, d) and (b, d): (a, b), over the temperature."""
-        return users @ items.T / self.temperature
-
     def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
         """Vectors (…, d) of users with vectors (…, d) of items, pair by pair: (…)."""
         return (users * items).sum(-1) / self.temperature

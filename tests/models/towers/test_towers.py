@@ -72,7 +72,7 @@ def test_scores():
     model = TwoTower(Tower(TABLES[:1], 5), Tower(TABLES[1:], 5), temperature=0.5, learned=True)
     users, items = model.vectors("user", torch.tensor([0, 2])), model.vectors("item", torch.tensor([0, 1, 3]))
     assert torch.allclose(users.norm(dim=1), torch.ones(2))
-    scores = model.scores(users, items)
+    scores = model.pair_scores(users[:, None], items)
     assert torch.allclose(scores, users @ items.T / 0.5)
     assert torch.allclose(model.pair_scores(users, items[:2]), scores.diagonal())
     scores.sum().backward()
