@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from lab.autoencode import TrainedAutoencoder
     from lab.classify import Task
+    from lab.features import PrincipalPictures
     from lab.models.autoencoder.autoencoder import Autoencoder
     from lab.runs.run import Run
     from lab.runs.writer import RunWriter
@@ -79,6 +80,7 @@ def run(config: AutoencoderConfig, run: RunWriter) -> None:
     from lab.autoencoder_figures import draw_latent_space, draw_latent_use
     from lab.classify import items_space, load_task, record_task, split_facts
     from lab.data.labelled.pixels import load_pixels, picture_shape
+    from lab.features import PrincipalPictures
     from lab.probing import record_embedding
     from lab.reconstructions import record_anomalies, record_reconstructions
 
@@ -100,19 +102,21 @@ def run(config: AutoencoderConfig, run: RunWriter) -> None:
     run.embeddings(items_space(task, task.used, vectors), "items", default=True)
 
     run.stage("evaluate")
-    judged = record_embedding(run, task, vectors, config.probe, pca_size=vectors.shape[1], pixels=pixels)
+    pca = PrincipalPictures.fitted(pixels[task.rows(task.split.train)], vectors.shape[1])
+    judged = record_embedding(run, task, vectors, config.probe, pca=pca.embed(pixels))
     errors = record_reconstructions(
         run, task, pixels, lambda rows: trained.reconstruct(pixels[rows]), primary=not judged["probes"]
     )
-    pca, left = pca_errors(task, pixels, vectors.shape[1])
+    left = pca_errors(pca, task, pixels)
+    pca_name = f"PCA, {dimensions(len(pca.found.components))}"
     anomaly, found = anomaly_of(config), None
     if anomaly is not None:
-        found = record_anomalies(run, task, anomaly, errors["test"].mse, (pca, left["test"]))
+        found = record_anomalies(run, task, anomaly, errors["test"].mse, (pca_name, left["test"]))
 
     run.stage("draw")
     used = draw_latent_use(run, trained, pixels, vectors, config.objective)
     if fitted.epochs:  # what was never trained has nothing to show
-        draw_training(config, fitted, pca, left, run)
+        draw_training(config, fitted, pca_name, left, run)
         draw_latent_space(run, trained, task, pixels, vectors, config.objective.kind)
 
     run.stage("save")
@@ -178,19 +182,13 @@ def learner_of(
     return Reconstruction(model, objective, pixels, train, validation, config.train, run)
 
 
-def pca_errors(task: Task, pixels: np.ndarray, size: int) -> tuple[str, dict[str, np.ndarray]]:
-    """What PCA with as many dimensions, fitted to the training items, leaves: its name, and squared errors by part."""
-    import numpy as np
+def pca_errors(pca: PrincipalPictures, task: Task, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Squared errors of what PCA leaves of the judged pictures, (m,) by part."""
+    from lab.evaluation.reconstruction_error import squared_error
+    from lab.reconstructions import as_floats
 
-    from lab.evaluation.principal_components import principal_components
-
-    points = pixels.reshape(len(pixels), -1).astype(np.float32) / 255
-    found = principal_components(points[task.rows(task.split.train)], size)
-    errors = {}
-    for part, index in task.judged.items():
-        own = points[task.rows(index)]
-        errors[part] = ((found.restore(found.project(own)) - own) ** 2).mean(axis=1)
-    return f"PCA, {dimensions(len(found.components))}", errors
+    own = {part: pixels[task.rows(index)] for part, index in task.judged.items()}
+    return {part: squared_error(as_floats(found), pca.reconstruct(found)) for part, found in own.items()}
 
 
 def draw_training(

@@ -44,9 +44,8 @@ class FeaturesMethodConfig(Section):
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         own = {"name", *OWN_KEYS.get(self.name, ["backbone"])}
-        for key, field in type(self).model_fields.items():
-            if key not in own and getattr(self, key) != field.default:
-                raise ValueError(f"{key}: means nothing with name: {self.name}; leave it out")
+        if strange := sorted(self.changed() - own):
+            raise ValueError(f"{strange[0]}: means nothing with name: {self.name}; leave it out")
         if self.name == "backbone" and self.backbone is None:
             raise ValueError("name: backbone needs backbone: {name: …}")
         return self

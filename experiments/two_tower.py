@@ -19,7 +19,6 @@ from lab.training.two_tower_config import PairObjectiveConfig, SimilarityConfig,
 
 if TYPE_CHECKING:
     import numpy as np
-    from matplotlib.figure import Figure
 
     from lab.models.towers.towers import TwoTower
     from lab.recommend import RankingTask
@@ -148,36 +147,22 @@ def about(config: TwoTowerConfig, task: RankingTask, model: TwoTower, fitted: Fi
 
 def record_curve(run: RunWriter, fitted: Fitted) -> None:
     """Draw the ranking of validation pairs by epoch, where there were any."""
+    from lab.loss_curves import curve_by_epoch
     from lab.training.two_tower import PairLearning
 
     values = [row[PairLearning.criterion] for row in fitted.history if PairLearning.criterion in row]
     if len(values) < 2:
         return
+    epochs = range(1, len(values) + 1)
     run.figure(
         "validation",
-        draw_curve(values, fitted.best_epoch),
+        curve_by_epoch(epochs, values, "nDCG@10 of validation pairs", fitted.best_epoch),
         title="Ranking of validation pairs by epoch",
-        caption=f"nDCG@10 of the validation pairs after each epoch; the highest, {max(values):.3f} after epoch "
-        f"{fitted.best_epoch}, is kept.",
-        data={"epoch": list(range(1, len(values) + 1)), "ndcg@10": values},
+        caption=f"nDCG@10 of the validation pairs after each epoch; the weights kept are those of epoch "
+        f"{fitted.best_epoch}, {values[fitted.best_epoch - 1]:.3f}; the highest is {max(values):.3f}.",
+        data={"epoch": list(epochs), "ndcg@10": values},
         alt=f"Line from {values[0]:.3f} to {max(values):.3f}",
     )
-
-
-def draw_curve(values: list[float], best: int) -> Figure:
-    """nDCG by epoch, the kept one marked."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(5.4, 3.4), layout="constrained")
-    axis = figure.subplots()
-    axis.plot(range(1, len(values) + 1), values, "o-", color="#0072B2", markersize=3)
-    axis.plot([best], [values[best - 1]], "o", color="#D55E00", markersize=7)
-    axis.set(xlabel="epochs trained", ylabel="nDCG@10 of validation pairs")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(axis="y", color="#dddddd")
-    return figure
 
 
 SPOKEN_OBJECTIVE = {

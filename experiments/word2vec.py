@@ -14,8 +14,6 @@ from lab.errors import LabError
 from lab.experiment import DataFacts, Encoder, Estimate, Recipe
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from lab.data.corpus import Corpus
     from lab.embeddings.space import EmbeddingSpace
     from lab.models.word2vec.engine import Engine, Options, State, Vocabulary
@@ -208,6 +206,7 @@ def as_space(state: State) -> EmbeddingSpace:
 
 def record_loss(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[float]) -> None:
     """Leave the last loss as the validation result, what each sentence had in it, and the curve over epochs."""
+    from lab.loss_curves import curve_by_epoch
     from lab.models.word2vec.held_out_loss import pair_losses, sentence_losses
 
     options = state.options
@@ -231,7 +230,7 @@ def record_loss(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[
     run.scores(EVALUATION, "loss", ids, values, split="validation", predictions=sizes)
     run.figure(
         "loss",
-        draw_losses(losses),
+        curve_by_epoch(range(len(losses)), losses, "loss on held-out text (nats)"),
         title="Loss on held-out text by epoch",
         caption=f"Mean negative log-likelihood (nats) of predicting {predicted}, over {len(pairs):,} predictions in "
         f"{len(values):,} sentences that were not trained on: {losses[0]:.3f} untrained, {losses[-1]:.3f} after "
@@ -239,21 +238,6 @@ def record_loss(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[
         data={"epochs": list(range(len(losses))), "loss": losses},
         alt=f"Line falling from {losses[0]:.2f} to {losses[-1]:.2f} over {state.epoch} epochs",
     )
-
-
-def draw_losses(losses: list[float]) -> Figure:
-    """Draw the loss after 0, 1, 2… epochs."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(5.4, 3.4), layout="constrained")
-    axis = figure.subplots()
-    axis.plot(range(len(losses)), losses, "o-", color="#0072B2", markersize=4)
-    axis.set(xlabel="epochs trained", ylabel="loss on held-out text (nats)")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.grid(axis="y", color="#dddddd")
-    return figure
 
 
 def estimate(config: Word2VecConfig) -> Estimate:

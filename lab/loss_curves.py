@@ -1,4 +1,4 @@
-"""How an autoencoder's loss fell: reconstruction and regulariser apart, on training and validation items."""
+"""Curves by epoch: one value, or an autoencoder's reconstruction and regulariser apart."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lab.pictures import BLUE, MUTED, ORANGE, Drawn, dress, log_ticks, small
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 REGULARISERS = {
     "sparse": "weighted mean absolute code",
@@ -23,6 +24,23 @@ ERRORS = {
 }
 
 History = Sequence[Mapping[str, float]]
+
+
+def curve_by_epoch(epochs: Sequence[int], values: Sequence[float], words: str, kept: int | None = None) -> Figure:
+    """Draw one value by epoch; `words`: what it is; `kept`: the epoch whose weights stand, marked."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(5.4, 3.4), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(epochs, values, "o-", color=BLUE, markersize=4)
+    if kept is not None:
+        axis.plot([kept], [values[list(epochs).index(kept)]], "o", color=ORANGE, markersize=7)
+    axis.set(xlabel="epochs trained", ylabel=words)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", color="#dddddd")
+    return figure
 
 
 def loss_curves(history: History, kind: str, loss: str, reference: tuple[str, float] | None = None) -> Drawn:

@@ -6,7 +6,7 @@ by item.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -43,14 +43,13 @@ def record_embedding(
     vectors: np.ndarray,
     config: ProbeConfig,
     *,
-    pca_size: int | None = None,
-    pixels: np.ndarray | Callable[[], np.ndarray] | None = None,
+    pca: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Judge `vectors` (n, d) of the items of `task.used`, leave results and scores in the run, and return plain data.
 
     The linear probe (Alain and Bengio 2016, arXiv:1610.01644) is logistic regression whose penalty validation items
-    choose; its accuracy with all labels is primary. `pca_size`: PCA of `pixels` (n, …) of the same items, fitted to the
-    training items, is held against the vectors; a run below it, outside the interval of the difference over items, is
+    choose; its accuracy with all labels is primary. `pca` (n, size): the same items along principal components of the
+    training items, held against the vectors; a run below it, outside the interval of the difference over items, is
     warned. Where items have no labels, there is geometry only.
 
     Returns `{"probes": [{"labels": a number a class, or None for all, "linear", "neighbors"}], "geometry", "pca"}`; a
@@ -71,10 +70,8 @@ def record_embedding(
         run.check_interrupt()
         each = [answers(task, scaled, config, drawn, last)[part] for drawn in draws]
         found["probes"].append(_record(run, task, config, part, _stacked(each), count))
-    if pca_size is not None:
-        points = pixels() if callable(pixels) else pixels
-        assert points is not None, "PCA is of pixels"
-        found["pca"] = _against_pca(run, task, config, whole[part], part, points, pca_size)
+    if pca is not None:
+        found["pca"] = _against_pca(run, task, config, whole[part], part, pca)
     return found
 
 
@@ -249,28 +246,23 @@ def _against_pca(
     config: ProbeConfig,
     correct: dict[str, np.ndarray],
     part: str,
-    pixels: np.ndarray,
-    size: int,
+    pca: np.ndarray,
 ) -> dict[str, Any]:
-    """Probe PCA of the same size on the same items, and say whether the embedding's linear probe is below it."""
+    """Probe PCA on the same items, and say whether the embedding's linear probe is below it."""
     from lab.evaluation.intervals import difference_estimate
-    from lab.evaluation.principal_components import principal_components
 
-    rows = task.rows(task.split.train)
-    points = pixels.reshape(len(pixels), -1).astype("float32")
-    pca = principal_components(points[rows], size)
-    projected = scaled_to_one(pca.project(points), rows)
+    projected = scaled_to_one(pca, task.rows(task.split.train))
     probed = answers(task, projected, config, task.probed["train"], {part: judged_parts(task)[part]})[part]
     difference = difference_estimate(correct[LINEAR], probed[LINEAR], paired=True)
     low, high = difference.interval()
     if high < 0:
         run.warn(
-            f"the embedding is below PCA of the same size ({len(pca.components)} dimensions): accuracy of the linear "
+            f"the embedding is below PCA of the same size ({pca.shape[1]} dimensions): accuracy of the linear "
             f"probe {correct[LINEAR].mean():.3f}, of PCA's {probed[LINEAR].mean():.3f}; difference "
             f"{difference.value:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
         )
     return {
-        "size": len(pca.components),
+        "size": pca.shape[1],
         **{KEYS[kind]: _told(matrix) for kind, matrix in probed.items()},
         "difference": {"value": difference.value, "low": low, "high": high},
         "below": bool(high < 0),

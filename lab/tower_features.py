@@ -74,6 +74,10 @@ def _column(feature: FeatureConfig, side: Side, table: pd.DataFrame | None) -> p
     return table[name]
 
 
+def _texts(feature: FeatureConfig, side: Side, table: pd.DataFrame | None) -> list[str]:
+    return [text if isinstance(text, str) else "" for text in _column(feature, side, table)]
+
+
 def _ids(feature: FeatureConfig, side: Side, table: Any, known: np.ndarray, history: csr_array) -> Table:
     from lab.models.towers.features import Ids
 
@@ -160,7 +164,7 @@ def _words(
 
     from lab.models.towers.features import Bags
 
-    texts = [text if isinstance(text, str) else "" for text in _column(feature, side, table)]
+    texts = _texts(feature, side, table)
     hashed = HashingVectorizer(
         n_features=feature.buckets,
         ngram_range=(1, feature.ngrams),
@@ -184,7 +188,7 @@ def _vectors(
 ) -> Table:
     from lab.models.towers.features import Numbers
 
-    texts = [text if isinstance(text, str) else "" for text in _column(feature, side, table)]
+    texts = _texts(feature, side, table)
     return Numbers(feature.column or "text", word_means(feature.model or "minilm-l6", texts))
 
 

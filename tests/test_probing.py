@@ -114,26 +114,30 @@ def test_draws_are_nested_and_even(task):
     assert set(draws[5][0]) != set(draws[5][1])
 
 
+def pca(task, pixels, size):
+    points = flat(pixels)
+    return principal_components(points[task.rows(task.split.train)], size).project(points)
+
+
 def test_a_random_encoder_is_below_pca_and_a_good_one_is_not(task, pixels, tmp_path):
     random = np.random.default_rng(0).normal(size=(len(pixels), 16)).astype(np.float32)
-    found = record_embedding(Writer(tmp_path), task, random, ProbeConfig(labels=[]), pca_size=16, pixels=pixels)
+    found = record_embedding(Writer(tmp_path), task, random, ProbeConfig(labels=[]), pca=pca(task, pixels, 16))
     assert found["pca"]["below"]
     assert found["pca"]["size"] == 16
     assert found["pca"]["difference"]["high"] < -0.5
     good, warned = flat(pixels), Writer(tmp_path)
-    good_found = record_embedding(warned, task, good, ProbeConfig(labels=[]), pca_size=16, pixels=lambda: pixels)
+    good_found = record_embedding(warned, task, good, ProbeConfig(labels=[]), pca=pca(task, pixels, 16))
     assert not good_found["pca"]["below"]
     assert good_found["pca"]["linear"] == found["pca"]["linear"]
     assert not warned.warnings
     writer = Writer(tmp_path)
-    record_embedding(writer, task, random, ProbeConfig(labels=[]), pca_size=16, pixels=pixels)
+    record_embedding(writer, task, random, ProbeConfig(labels=[]), pca=pca(task, pixels, 16))
     assert "below PCA of the same size (16 dimensions)" in writer.warnings[0]
 
 
 def test_pca_itself_is_neither_below_nor_above(task, pixels, writer):
-    points = flat(pixels)
-    vectors = principal_components(points[task.rows(task.split.train)], 8).project(points)
-    found = record_embedding(writer, task, vectors, ProbeConfig(labels=[]), pca_size=8, pixels=pixels)
+    vectors = pca(task, pixels, 8)
+    found = record_embedding(writer, task, vectors, ProbeConfig(labels=[]), pca=vectors)
     assert found["pca"]["difference"]["value"] == pytest.approx(0, abs=0.01)
     assert not found["pca"]["below"]
 
@@ -147,9 +151,7 @@ def test_scale_and_place_of_the_vectors_do_not_matter(task, pixels, tmp_path):
 
 def test_without_labels_there_is_geometry_only(task, pixels, writer):
     items = replace(task.items, labels=np.full(len(task.items.ids), -1), classes=[])
-    found = record_embedding(
-        writer, replace(task, items=items), flat(pixels), ProbeConfig(), pca_size=16, pixels=pixels
-    )
+    found = record_embedding(writer, replace(task, items=items), flat(pixels), ProbeConfig(), pca=pca(task, pixels, 16))
     assert found["probes"] == []
     assert found["pca"] is None
     assert sorted(found["geometry"]) == ["effective_rank", "hubness", "uniformity"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,23 @@ def browser_type_launch_args() -> dict:
 
 
 @pytest.fixture(scope="session")
-def words_report(tmp_path_factory) -> Path:
+def built(tmp_path_factory) -> Callable[[Callable[[Workshop], object]], Path]:
+    """Build the page of a study that a function makes, in a folder of its own."""
+
+    def build_once(study: Callable[[Workshop], object]) -> Path:
+        folder = tmp_path_factory.mktemp("report")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LAB_HOME", str(folder))
+            patch.chdir(folder)
+            return build(study(Workshop(folder)))
+
+    return build_once
+
+
+@pytest.fixture(scope="session")
+def words_report(built) -> Path:
     """A report of three maps, built once."""
-    folder = tmp_path_factory.mktemp("report")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_HOME", str(folder))
-        patch.chdir(folder)
-        return build(study_of_words(Workshop(folder)))
+    return built(study_of_words)
 
 
 @pytest.fixture

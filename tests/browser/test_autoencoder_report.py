@@ -4,9 +4,6 @@ from pathlib import Path
 
 import pytest
 from embedding_runs import study_of_sizes
-from workshop import Workshop
-
-from lab.report.build import build
 
 pytestmark = pytest.mark.browser
 
@@ -14,13 +11,9 @@ WIDTH = "[document.documentElement.scrollWidth, window.innerWidth]"
 
 
 @pytest.fixture(scope="session")
-def embeddings_report(tmp_path_factory) -> Path:
+def embeddings_report(built) -> Path:
     """A page about embeddings of pictures, built once."""
-    folder = tmp_path_factory.mktemp("embeddings")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_HOME", str(folder))
-        patch.chdir(folder)
-        return build(study_of_sizes(Workshop(folder)))
+    return built(study_of_sizes)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])

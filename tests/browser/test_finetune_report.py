@@ -4,9 +4,6 @@ from pathlib import Path
 
 import pytest
 from finetune_runs import study_of_both
-from workshop import Workshop
-
-from lab.report.build import build
 
 pytestmark = pytest.mark.browser
 
@@ -14,13 +11,9 @@ WIDTH = "[document.documentElement.scrollWidth, window.innerWidth]"
 
 
 @pytest.fixture(scope="session")
-def finetune_report(tmp_path_factory) -> Path:
+def finetune_report(built) -> Path:
     """A page that opens with fine-tuning and goes on with word vectors, built once."""
-    folder = tmp_path_factory.mktemp("finetune")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAB_HOME", str(folder))
-        patch.chdir(folder)
-        return build(study_of_both(Workshop(folder)))
+    return built(study_of_both)
 
 
 def test_it_opens_with_the_answer_and_without_a_complaint(opened, finetune_report):

@@ -17,17 +17,7 @@ from lab.training.config import BackboneConfig
 DATA = {"source": "digits", "split": {"train": 90, "validation": 40, "test": 50}}
 PROBE = {"labels": [3], "draws": 2}
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("made")
-
-
-@pytest.fixture(autouse=True)
-def place(folder, monkeypatch):
-    monkeypatch.setenv("LAB_HOME", str(folder / "home"))
-    monkeypatch.setenv("LAB_CACHE", str(folder / "cache"))
-    monkeypatch.chdir(folder)
+pytestmark = pytest.mark.usefixtures("shared_home")
 
 
 def config(name: str = "efficientnet-lite0", **model: Any) -> dict[str, Any]:

@@ -20,18 +20,7 @@ from lab.training.config import BackboneConfig
 SPLIT = {"train": 400, "validation": 100, "test": 200, "by": "label"}
 DATA = {"source": "digits", "split": SPLIT}
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("made")
-
-
-@pytest.fixture(autouse=True)
-def place(folder, monkeypatch):
-    """One home for all tests of this file: what one has pretrained the others use."""
-    monkeypatch.setenv("LAB_HOME", str(folder / "home"))
-    monkeypatch.setenv("LAB_CACHE", str(folder / "cache"))
-    monkeypatch.chdir(folder)
+pytestmark = pytest.mark.usefixtures("shared_home")
 
 
 def pretraining(**changes: Any) -> dict[str, Any]:
