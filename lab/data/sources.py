@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -67,17 +68,18 @@ def _local(name: str) -> Source:
             raise UserError(f"data.source: no file matches {name} (looked from {Path.cwd()})")
         folder = Path(os.path.commonpath([file.parent.absolute() for file in found]))
         return _of_files(name, folder, [file.absolute() for file in found], needs_ending=False)
-    raise UserError(f"data.source: {_missing(name, path)}")
+    raise UserError(f"data.source: {missing(name, path, [record.name for record in packaged('text')])}")
 
 
-def _missing(name: str, path: Path) -> str:
-    """What is wrong with a path that does not exist, and what lies nearest to it."""
-    texts = [record.name for record in packaged("text")]
-    near = nearest(name, texts, n=1)
+def missing(name: str, path: Path, packaged: Sequence[str]) -> str:
+    """What is wrong with a source whose path does not exist, and what lies nearest to it, `packaged` names first."""
+    near = nearest(name, list(packaged), n=1)
     if not near and path.parent.is_dir():
         neighbours = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
         near = [str(path.parent / match) for match in nearest(path.name, neighbours)]
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; packaged are {', '.join(texts)}; hub names begin hf:"
+    hint = (
+        f"; did you mean {' or '.join(near)}?" if near else f"; packaged are {', '.join(packaged)}; hub names begin hf:"
+    )
     where = "" if path.is_absolute() else f" (looked from {Path.cwd()})"
     return f"{name}: no such file or folder{where}{hint}"
 

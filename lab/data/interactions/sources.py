@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from lab.data.interactions.movielens import LAYOUTS, ratings_file, read_ratings, side_tables
 from lab.data.interactions.tables import ITEMS, USERS, raw_of, read_hub, read_side_table, read_table
 from lab.data.interactions.wikipedia import PACKAGED, read_packaged
-from lab.data.sources import TABLES, table_kind
-from lab.errors import UserError, nearest
+from lab.data.sources import TABLES, missing, table_kind
+from lab.errors import UserError
 
 if TYPE_CHECKING:
     from lab.data.interactions.config import InteractionsConfig
@@ -27,7 +27,7 @@ def source_file(config: InteractionsConfig) -> Path | None:
         return None
     path = Path(config.source).expanduser()
     if not path.exists():
-        raise UserError(f"data.source: {_missing(config.source, path)}")
+        raise UserError(f"data.source: {missing(config.source, path, PACKAGED)}")
     if path.is_dir():
         file = ratings_file(path)
         if file is None:
@@ -87,15 +87,3 @@ def _is_movielens(file: Path) -> bool:
     if file.name == "ratings.csv":
         return (file.parent / "movies.csv").is_file()
     return file.suffix == ".inter" or file.name in ("ratings.dat", "u.data")
-
-
-def _missing(name: str, path: Path) -> str:
-    near = nearest(name, PACKAGED, n=1)
-    if not near and path.parent.is_dir():
-        neighbours = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
-        near = [str(path.parent / match) for match in nearest(path.name, neighbours)]
-    hint = (
-        f"; did you mean {' or '.join(near)}?" if near else f"; packaged are {', '.join(PACKAGED)}; hub names begin hf:"
-    )
-    where = "" if path.is_absolute() else f" (looked from {Path.cwd()})"
-    return f"{name}: no such file or folder{where}{hint}"

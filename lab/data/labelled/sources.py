@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.data.show import PACKAGED
-from lab.data.sources import TABLES, table_kind
-from lab.errors import UserError, nearest
+from lab.data.sources import TABLES, missing, table_kind
+from lab.errors import UserError
 
 if TYPE_CHECKING:
     from lab.data.labelled.config import LabelledConfig, Labels
@@ -56,7 +56,7 @@ def read_source(config: LabelledConfig, labels: Labels = "required") -> RawItems
     if path.is_dir():
         return _read_folder(path, config, labels)
     if not path.exists():
-        raise UserError(f"data.source: {_missing(name, path)}")
+        raise UserError(f"data.source: {missing(name, path, list(PACKAGED))}")
     if table_kind(path):
         return tables.read_table([(path, None)], path.parent, config, labels)
     if is_picture(name):
@@ -153,15 +153,3 @@ def is_paper(name: str) -> bool:
     """Whether a file's name is that of a README, a licence and the like."""
     stem, _, ending = name.partition(".")
     return (stem.lower() in _PAPERS and ending.lower() in ("", "txt", "md", "rst", "html")) or name == "Thumbs.db"
-
-
-def _missing(name: str, path: Path) -> str:
-    near = nearest(name, list(PACKAGED), n=1)
-    if not near and path.parent.is_dir():
-        neighbours = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
-        near = [str(path.parent / match) for match in nearest(path.name, neighbours)]
-    hint = (
-        f"; did you mean {' or '.join(near)}?" if near else f"; packaged are {', '.join(PACKAGED)}; hub names begin hf:"
-    )
-    where = "" if path.is_absolute() else f" (looked from {Path.cwd()})"
-    return f"{name}: no such file or folder{where}{hint}"

@@ -59,28 +59,16 @@ class Numbers:
 Table = Ids | Codes | Bags | Numbers
 
 
-class IdEncoder(nn.Module):
-    """One row an entity; row 0 stands for all that are unknown and stays zero."""
+class RowEncoder(nn.Module):
+    """A row of a table for each entity: its own, or its category's; row 0 stands for none and stays zero.
 
-    def __init__(self, table: Ids, dimension: int, sparse: bool) -> None:
+    `rows` (n,) int64: which row, from 0 to `count`.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], count: int, dimension: int, sparse: bool) -> None:
         super().__init__()
-        rows = np.where(table.known, np.cumsum(table.known), 0)
-        self.register_buffer("rows", torch.from_numpy(rows.astype(np.int64)), persistent=False)
-        self.vectors = nn.Embedding(int(table.known.sum()) + 1, dimension, padding_idx=0, sparse=sparse)
-        _draw(self.vectors, dimension)
-
-    def forward(self, index: Tensor) -> Tensor:
-        """Entities (b,) int64 → (b, d)."""
-        return self.vectors(self.rows[index])
-
-
-class CodeEncoder(nn.Module):
-    """One row a category; row 0, zero, where there is none."""
-
-    def __init__(self, table: Codes, dimension: int, sparse: bool) -> None:
-        super().__init__()
-        self.register_buffer("rows", torch.from_numpy(table.values + 1), persistent=False)
-        self.vectors = nn.Embedding(table.levels + 1, dimension, padding_idx=0, sparse=sparse)
+        self.register_buffer("rows", torch.from_numpy(rows), persistent=False)
+        self.vectors = nn.Embedding(count + 1, dimension, padding_idx=0, sparse=sparse)
         _draw(self.vectors, dimension)
 
     def forward(self, index: Tensor) -> Tensor:
@@ -135,10 +123,12 @@ class NumberEncoder(nn.Module):
 def encoder_of(table: Table, dimension: int, sparse_from: int = 50_000) -> nn.Module:
     """The encoder of a table, into `dimension` numbers; gradients of at least `sparse_from` rows are sparse tensors."""
     match table:
-        case Ids():
-            return IdEncoder(table, dimension, int(table.known.sum()) >= sparse_from)
-        case Codes():
-            return CodeEncoder(table, dimension, table.levels >= sparse_from)
+        case Ids(known=known):
+            count = int(known.sum())
+            rows = np.where(known, np.cumsum(known), 0).astype(np.int64)
+            return RowEncoder(rows, count, dimension, count >= sparse_from)
+        case Codes(values=values, levels=levels):
+            return RowEncoder(values + 1, levels, dimension, levels >= sparse_from)
         case Bags():
             return BagEncoder(table, dimension, table.levels >= sparse_from)
         case Numbers():
