@@ -286,10 +286,11 @@ def spoken(key: str, value: Any, config: FinetuneConfig) -> str | None:
 def controls(config: FinetuneConfig) -> list[tuple[str, dict[str, Any]]]:
     """What every study shows beside its rows: no learning at all, no network, and the network without pretraining."""
     from experiments.baseline import METHODS
-    from lab.backbones import RUN, find_backbone
+    from lab.backbones import find_backbone
+    from lab.runs.built_on import PREFIX
 
     try:
-        kind = "image" if config.backbone.name.startswith(RUN) else find_backbone(config.backbone.name).kind
+        kind = "image" if config.backbone.name.startswith(PREFIX) else find_backbone(config.backbone.name).kind
     except UserError:  # which the plan stage will say
         return []
     same = {"seed": config.seed, "data": config.data.model_dump(mode="json")}

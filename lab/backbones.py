@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import UserError
+from lab.runs.built_on import PREFIX
 
 if TYPE_CHECKING:
     from lab.data.backbones import BackboneLocation
     from lab.runs.run import Run
     from lab.training.config import BackboneConfig
-
-RUN = "run:"
 
 
 def find_backbone(name: str) -> BackboneLocation:
@@ -24,7 +23,7 @@ def find_backbone(name: str) -> BackboneLocation:
     yet. The fingerprint of a run's encoder is that of the run, whose id stands for all that decides its weights.
     Raises `UserError` where there is nothing of that name, and for a run of which nothing can be a backbone.
     """
-    if not name.startswith(RUN):
+    if not name.startswith(PREFIX):
         from lab.data.backbones import locate_backbone
 
         return locate_backbone(name)
@@ -64,7 +63,7 @@ def _of_run(name: str) -> BackboneLocation:
     from lab.data.fingerprint import digest
     from lab.runs.built_on import PlannedRun, find_run
 
-    run = find_run(name.removeprefix(RUN).strip())
+    run = find_run(name.removeprefix(PREFIX).strip())
     recipe = load_recipe(run.experiment)
     if recipe.backbone is None:
         raise UserError(f"a run of {run.experiment} leaves no network that can be a backbone; one of {_who_can()} does")

@@ -80,6 +80,7 @@ def look(request: Request) -> Asked:
     """
     from lab.data.labelled.config import LabelledConfig
     from lab.data.labelled.items import load_items
+    from lab.runs.built_on import PREFIX
 
     settings = _settings(request)
     controls = bool(settings.pop("controls", True))
@@ -96,7 +97,7 @@ def look(request: Request) -> Asked:
         )
     backbone = settings.setdefault("backbone", {})
     backbone.setdefault("name", BACKBONES[items.kind])
-    own_size = "image_size" in backbone or str(backbone["name"]).startswith("run:")  # as it was trained
+    own_size = "image_size" in backbone or str(backbone["name"]).startswith(PREFIX)  # as it was trained
     if items.kind == "image" and not own_size and (size := _pixels(items)):
         backbone["image_size"] = size
     folds, why = _split(settings["data"].get("split", {}), items, labelled)
