@@ -95,7 +95,7 @@ class Recipe:
     `spoken(key, value, config)`: a swept key's value as people say it ("trains the last 3 of 9 blocks"), for the labels
     of rows; None where `key=value` says it as well, "" where it need not be said. What two keys of a row have in common
     is said once, so that both may be answered with words for the whole row.
-    `title(config)`: the whole row in words ("PCA, 32 dimensions"), for one of which nothing else is said.
+    `title(config)`: what a row is, in words ("two towers, BPR"); what is swept follows, and is not said twice.
     `controls(config)`: rows that every study of this recipe shows for comparison: a label and the config of any
     experiment each, on the same data, split and seed as the config given; none where `controls: false`.
     `prepare(configs, say)`: called once before the runs of a study, with the configs of all runs still to be done, to

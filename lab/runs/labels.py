@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,8 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
 
     It names the swept keys in their shortest form that is clear, or as their recipe speaks of them. Where these do not
     tell two rows apart (rows of two entries without a sweep), up to three other values that differ follow; then a
-    number. In front stands the name of a control, or that which an entry's config gives itself; for the others the
-    experiment, where a study has several and no recipe speaks.
+    number. In front stands the name of a control, that which an entry's config gives itself, or the title of its
+    recipe; for the others the experiment, where a study has several and no recipe speaks.
     """
     keys = [row_key(cell.entry, cell.row) for cell in cells]
     rows: dict[str, Cell] = {}
@@ -39,13 +39,14 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
         if not labels[key] and not rows[key].control:  # an entry without a sweep, in the words of its recipe
             spoken[key] = _spoken(rows, rows[key], differ)
             labels[key] = _listed(spoken[key].values())
-    for key, cell in rows.items():
-        if not labels[key] and not cell.control and not cell.values.get("name"):
-            labels[key] = title_of(cell.experiment, cell.config)
-            spoken[key] |= {"": labels[key]} if labels[key] else {}
+    names = _own_names(rows)
+    titles = {
+        key: "" if cell.control or names[key] else title_of(cell.experiment, cell.config) for key, cell in rows.items()
+    }
+    labels = {key: _titled(titles[key], label) for key, label in labels.items()}
     for key in _shared({key: f"{rows[key].control}{label}" for key, label in labels.items()}):
-        labels[key] = _swept(rows, _full, {})[key]
-    fronts = _fronts(rows, spoken)
+        labels[key] = _titled(titles[key], _swept(rows, _full, {})[key])
+    fronts = _fronts(rows, names, {key for key in rows if spoken[key] or titles[key]})
     comma = {key: "," if cell.control and labels[key] else "" for key, cell in rows.items()}
     labels = {key: _joined(f"{fronts[key]}{comma[key]}", label) for key, label in labels.items()}
     differing = _differing(rows)
@@ -57,16 +58,27 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
     return [labels[key] for key in keys]
 
 
-def _fronts(rows: Mapping[str, Cell], spoken: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """What stands in front of each row's values: its config's own name, or its experiment where there are several."""
-    asked = {key: cell for key, cell in rows.items() if not cell.control}
-    names = {key: str(cell.values.get("name") or "") for key, cell in asked.items()}
-    own = len(set(names.values())) > 1  # one name for all is the study's
-    several = len({cell.experiment for cell in asked.values()}) > 1
-    fronts = {key: cell.control for key, cell in rows.items()}
-    for key, cell in asked.items():
-        fronts[key] = (names[key] if own else "") or (cell.experiment if several and not spoken[key] else "")
-    return fronts
+def _own_names(rows: Mapping[str, Cell]) -> dict[str, str]:
+    """The name that each row's config gives itself; one name for all is the study's, and nobody's own."""
+    names = {key: "" if cell.control else str(cell.values.get("name") or "") for key, cell in rows.items()}
+    given = {names[key] for key, cell in rows.items() if not cell.control}
+    return names if len(given) > 1 else dict.fromkeys(rows, "")
+
+
+def _fronts(rows: Mapping[str, Cell], names: Mapping[str, str], told: Container[str]) -> dict[str, str]:
+    """What stands in front of each row's values: a control's or its config's own name, or its experiment where there
+    are several and no words of its recipe tell it."""
+    several = len({cell.experiment for cell in rows.values() if not cell.control}) > 1
+    return {
+        key: cell.control or names[key] or (cell.experiment if several and key not in told else "")
+        for key, cell in rows.items()
+    }
+
+
+def _titled(title: str, label: str) -> str:
+    """What a row is, before what it sweeps; what the two have in common is said once."""
+    said = label.split(", ")
+    return ", ".join(part for part in (*(p for p in title.split(", ") if p not in said), label) if part)
 
 
 def _spoken(rows: Mapping[str, Cell], cell: Cell, values: Mapping[str, Any]) -> dict[str, str]:
@@ -84,7 +96,7 @@ def _spoken(rows: Mapping[str, Cell], cell: Cell, values: Mapping[str, Any]) -> 
 
 
 def title_of(experiment: str, config: Any) -> str:
-    """A row of which nothing sets it apart, as its recipe speaks of the whole of it; "" where it does not.
+    """What a row is, as its recipe speaks of the whole of it; "" where it does not.
 
     `config`: the recipe's, or plain values of it.
     """

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from lab.config import load
+from dataclasses import replace
+
+from lab.config import load, load_recipe
 from lab.runs.labels import describe_values, row_labels, short_names
 
 
@@ -75,3 +77,16 @@ def test_a_config_of_several_that_names_itself_is_called_by_its_name(toy):
     ]
     assert labels({"name": "x", "study": entries}) == ["ours rate=0.1", "ours rate=0.2", "theirs"]
     assert labels({"experiment": "toy", "name": "mine", "sweep": {"steps": [2, 3]}}) == ["steps=2", "steps=3"]
+
+
+def test_what_a_row_is_stands_before_what_it_sweeps(toy, monkeypatch):
+    recipe = load_recipe("toy")
+    titled = replace(recipe, title=lambda config: f"a toy, {config.model.kind}", spoken=lambda k, v, c: str(v))
+    monkeypatch.setattr("lab.config.load_recipe", lambda name: titled)
+    swept = {"experiment": "toy", "sweep": {"steps": [2, 3]}}
+    assert labels(swept) == ["a toy, plain, 2", "a toy, plain, 3"]
+    kinds = {"model.kind": ["plain", "fancy"]}
+    assert labels({"experiment": "toy", "sweep": kinds}) == ["a toy, plain", "a toy, fancy"]
+    assert labels({"name": "mine", **swept}) == ["a toy, plain, 2", "a toy, plain, 3"]
+    entries = [{"config": {**swept, "name": "ours"}}, {"config": {"experiment": "toy"}}]
+    assert labels({"name": "x", "study": entries}) == ["ours 2", "ours 3", "a toy, plain, 3"]
