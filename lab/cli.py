@@ -104,14 +104,22 @@ def show(
 @app.command()
 def compare(
     targets: Annotated[list[str], typer.Argument(help="studies or runs")],
-    metric: Annotated[str | None, typer.Option("--metric", help="default: each evaluation's primary metric")] = None,
-    format: Annotated[str, typer.Option("--format", help="table, markdown, csv or json")] = "table",
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="default: each evaluation's primary metric")
+    ] = None,
+    by: Annotated[list[str] | None, typer.Option("--by", help="a setting to compare; others held fixed")] = None,
+    margin: Annotated[float, typer.Option("--margin", help="the smallest difference that matters")] = 0.01,
+    allow_different: Annotated[
+        bool, typer.Option("--allow-different", help="rows tested differently in one table, marked, without a verdict")
+    ] = False,
+    format: Annotated[str, typer.Option("--format", help="table, markdown, latex, csv or json")] = "table",
 ) -> None:
     """Say which rows are better, by how much, and how surely."""
     from lab.report.comparison import compare as compare_runs
     from lab.terminal import print_comparison
 
-    print_comparison(compare_runs(*targets, metric=metric), format)
+    chosen = compare_runs(*targets, metric=metric, by=by, margin=margin, allow_different=allow_different)
+    print_comparison(chosen, format)
 
 
 @app.command()
@@ -244,6 +252,10 @@ def export(
     from lab.embeddings.formats import write_vectors
     from lab.spaces import find_space
 
+    if to.startswith("faiss"):
+        from lab.serving.bundle import print_export
+
+        return print_export(source, output, to, ids)
     check_writable(output)
     space = find_space(source, ids)
     write_vectors(space, output, to)

@@ -219,7 +219,7 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
     """`lab show`: a config with its origins; else a packaged part; else a run."""
     from lab.config import load, shipped_names, show_config
     from lab.data.packaged import packaged
-    from lab.data.show import PACKAGED, is_source, shown_source
+    from lab.data.show import PACKAGED, PAIRS, is_source, shown_source
     from lab.terminal_backbone import blocks_table, is_backbone
 
     entry = next((p for p in packaged() if p.name == target), None)
@@ -230,7 +230,7 @@ def print_shown(target: str, overrides: Sequence[str]) -> None:
         print(columns([*rows, ("where", packaged_path(target))]))
         if entry.kind == "backbone":
             print(f"\n{blocks_table(target)}")
-        elif target in PACKAGED:
+        elif target in (*PACKAGED, *PAIRS):
             print(f"\n{shown_source(target, overrides)}")
         return
     if is_backbone(target):
@@ -280,6 +280,7 @@ def print_comparison(comparison: Comparison, format: str) -> None:
     writers = {
         "table": lambda: repr(comparison),
         "markdown": comparison.to_markdown,
+        "latex": comparison.to_latex,
         "csv": lambda: comparison.to_frame().to_csv(index=False).rstrip("\n"),
         "json": lambda: json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False),
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import UserError
 from lab.report import comparison_views as views
+from lab.report.comparison_different import side_by_side
 from lab.report.comparison_tables import Pair, Table, TableRow, build_table
 from lab.report.comparison_text import seen_from, titles
 from lab.report.measured_rows import by_keys, choose_results, measure, results_of, rows_of
@@ -58,11 +59,19 @@ class Comparison:
         """The tables as Markdown, bold by the rule, with the protocol and the other tests beneath."""
         return views.markdown(self)
 
+    def to_latex(self) -> str:
+        """The tables as LaTeX (booktabs), bold by the rule."""
+        from lab.report.comparison_latex import latex
+
+        return latex(self)
+
     def to_frame(self) -> pd.DataFrame:
-        """One line for each row of each table."""
+        """One line for each row of each table; after its numbers the settings in which rows differ, a column each."""
         import pandas as pd
 
-        return pd.DataFrame([line for table in self.tables for line in _frame_lines(table)], columns=_COLUMNS)
+        lines = [line for table in self.tables for line in _frame_lines(table)]
+        settings = dict.fromkeys(key for line in lines for key in line if key not in _COLUMNS)
+        return pd.DataFrame(lines, columns=[*_COLUMNS, *settings])
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data for JSON; numbers that are not finite are None."""
@@ -79,17 +88,19 @@ class Comparison:
 
 def compare(
     *targets: Any,
-    metric: str | None = None,
+    metric: str | Sequence[str] | None = None,
     by: str | Sequence[str] | None = None,
     margin: float = 0.01,
     alpha: float = 0.05,
+    allow_different: bool = False,
 ) -> Comparison:
     """Compare the rows of studies, or runs.
 
     `targets`: studies, runs, rows, references to them (`last`, an id, `study:key=value`) or lists of these. `metric`:
-    `spearman`, `wordsim353` or `wordsim353/spearman`; by default the primary metric of each run's test split. `by`:
-    the settings to compare, others held fixed: a table for each of their combinations. `margin`: the smallest
-    difference that matters, in units of the metric. `alpha`: the error rate of a whole table.
+    `spearman`, `wordsim353` or `wordsim353/spearman`, or several of these; by default the primary metric of each run's
+    test split. `by`: the settings to compare, others held fixed: a table for each of their combinations. `margin`: the
+    smallest difference that matters, in units of the metric. `alpha`: the error rate of a whole table.
+    `allow_different`: rows of one metric that were tested differently stand in one table, marked, without verdicts.
 
     Raises:
         UserError: a reference, metric or setting that does not exist, or a margin or alpha that makes no sense.
@@ -102,12 +113,16 @@ def compare(
     keys = by_keys(rows, by)
     tables: list[Table] = []
     results = results_of(rows)
-    for chosen in choose_results(results, metric):
+    asked: Sequence[str | None] = [metric] if isinstance(metric, str) else metric or [None]
+    for chosen in dict.fromkeys(key for one in asked for key in choose_results(results, one)):
         groups = measure(rows, results, chosen, keys)
         unfinished = [] if keys else [row for row in rows if not row.runs]
-        for (test, measured), title in zip(groups.items(), titles(list(groups)), strict=True):
-            primary = metric is None
-            tables.append(build_table(title, test, measured, unfinished, primary=primary, margin=margin, alpha=alpha))
+        rule: dict[str, Any] = {"primary": metric is None, "margin": margin, "alpha": alpha}
+        own = [
+            build_table(title, test, measured, unfinished, **rule)
+            for (test, measured), title in zip(groups.items(), titles(list(groups)), strict=True)
+        ]
+        tables += [side_by_side(own)] if allow_different and len(own) > 1 else own
     return Comparison(tables, _notes(rows, tables, metric is not None))
 
 
@@ -140,7 +155,7 @@ def _frame_lines(table: Table) -> list[dict[str, Any]]:
             "evaluation": table.evaluation,
             "metric": table.metric,
             "split": table.split,
-            "row": row.label,
+            "row": row.label + row.mark,
             "best": row.best,
             "value": row.value,
             "low": row.low,
@@ -151,6 +166,7 @@ def _frame_lines(table: Table) -> list[dict[str, Any]]:
             "over": row.over,
             "control": row.control,
             "status": row.status,
+            **{f"setting:{key}": value for key, value in row.settings.items()},
         }
         if row.against_best:
             gap = seen_from(row, row.against_best)

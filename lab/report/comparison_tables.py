@@ -34,9 +34,10 @@ class TableRow:
 
     `value` with its 95 % interval `low` to `high`, in units of the metric (None: no finished run, or no interval);
     `values`: the metric by seed, split or fold, by a running number where several of these vary (`over` says which);
-    `status`: "3 seeds", "2 of 3 folds, 1 failed: …" or "deterministic"; `best`: the best row or one that cannot be
-    told from it; `against_best`: the pair with the row of the best mean, None for that row; `control`: a row that the
-    recipe added for comparison.
+    `status`: "3 seeds", "2 of 3 folds, 1 failed: …" or "deterministic", with the recipe's version where it is not the
+    present one; `best`: the best row or one that cannot be told from it; `against_best`: the pair with the row of the
+    best mean, None for that row; `control`: a row that the recipe added for comparison; `settings`: the values of the
+    keys in which rows differ, by dotted key; `mark`: which of several ways it was tested, "" where there is one.
     """
 
     label: str
@@ -53,6 +54,8 @@ class TableRow:
     against_best: Pair | None = None
     over: str = "seed"
     control: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+    mark: str = ""
 
     @property
     def seeds(self) -> int:
@@ -142,7 +145,11 @@ def build_table(
         margin=margin,
         alpha=alpha,
         measured=test.protocol,
-        rows=rows + [TableRow(row.label, row.summary, row.planned, row.failed, control=row.control) for row in waiting],
+        rows=rows
+        + [
+            TableRow(row.label, row.summary, row.planned, row.failed, control=row.control, settings=dict(row.row))
+            for row in waiting
+        ],
         pairs=pairs,
         splits=_splits(measured),
         resampled=test.resampled,
@@ -247,7 +254,7 @@ def _row(part: MeasuredRow, deterministic: bool, **numbers: Any) -> TableRow:
         status = "deterministic"
     return TableRow(
         label=part.label,
-        status=status,
+        status=status + _other_version(part),
         planned=row.planned,
         failed=row.failed,
         values=part.values,
@@ -255,8 +262,19 @@ def _row(part: MeasuredRow, deterministic: bool, **numbers: Any) -> TableRow:
         deterministic=deterministic,
         over=part.over,
         control=row.control,
+        settings=dict(row.row),
         **numbers,
     )
+
+
+def _other_version(part: MeasuredRow) -> str:
+    """`; by version 1 of word2vec, now 2`, of runs that another version of their recipe made."""
+    from lab.report.measured_groups import recipe_version
+
+    now, made = recipe_version(part.row.experiment), {m.run.info["recipe_version"] for m in part.measurements}
+    if now is None or made <= {now}:
+        return ""
+    return f"; by version {' and '.join(str(v) for v in sorted(made))} of {part.row.experiment}, now {now}"
 
 
 def _against_best(table: Table) -> list[TableRow]:

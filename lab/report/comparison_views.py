@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from lab.report.comparison_overview import overview
 from lab.report.comparison_text import gap_text, p_text, value_text
 from lab.report.numbers import plain, spoken, with_interval
 
@@ -27,7 +28,10 @@ def head_of(table: Table) -> list[str]:
 
 def cells_of(table: Table) -> list[list[str]]:
     """One list of texts for each row, as `head_of` names them."""
-    return [[row.label, row.status, value_text(row), *([gap_text(row)] if table.pairs else [])] for row in table.rows]
+    return [
+        [row.label + row.mark, row.status, value_text(row), *([gap_text(row)] if table.pairs else [])]
+        for row in table.rows
+    ]
 
 
 PAIR_HEAD = ["pair", "difference", "p (Holm)", "repeats alone", "items alone", "permutation (least possible)", "effect"]
@@ -55,6 +59,12 @@ def pair_cells(pair: Pair) -> list[str]:
 def plain_text(comparison: Comparison) -> str:
     """The answer, and every table in columns; a star marks what Markdown and HTML have in bold."""
     blocks = [_printable(comparison.answer)]
+    if whole := overview(comparison.tables):
+        rows = [
+            [cell + (" *" if best else "") for cell, best in zip(cells, bold, strict=True)]
+            for cells, bold in whole.lines
+        ]
+        blocks.append(_columns([whole.head, *rows]))
     for table in comparison.tables:
         rows = [[f"{'*' if row.best else ' '} {first}", *rest] for row, (first, *rest) in _rows(table)]
         about = _about(table, "* the best", "bold: the best")
@@ -69,6 +79,9 @@ def plain_text(comparison: Comparison) -> str:
 def markdown(comparison: Comparison) -> str:
     """GitHub's Markdown; labels show as they are, whatever is in them."""
     blocks = [_in_markdown(comparison.answer)]
+    if whole := overview(comparison.tables):
+        rows = [_marked(cells, bold, _in_markdown, "**{}**") for cells, bold in whole.lines]
+        blocks.append(_pipes(list(map(_in_markdown, whole.head)), rows))
     for table in comparison.tables:
         rows = [_bold(row.best, list(map(_in_markdown, cells)), "**{}**") for row, cells in _rows(table)]
         blocks += [f"### {_in_markdown(table.title)}", _pipes(head_of(table), rows)]
@@ -82,6 +95,9 @@ def markdown(comparison: Comparison) -> str:
 def html(comparison: Comparison) -> str:
     """For notebooks; every text is escaped."""
     blocks = [f"<p>{escape(comparison.answer)}</p>"]
+    if whole := overview(comparison.tables):
+        rows = [_marked(cells, bold, escape, "<strong>{}</strong>") for cells, bold in whole.lines]
+        blocks.append(_html_table(list(map(escape, whole.head)), rows))
     for table in comparison.tables:
         rows = [_bold(row.best, list(map(escape, cells)), "<strong>{}</strong>") for row, cells in _rows(table)]
         blocks += [f"<h4>{escape(table.title)}</h4>", _html_table(head_of(table), rows)]
@@ -116,6 +132,10 @@ def _effect(table: Table) -> str:
 
 def _bold(best: bool, cells: list[str], mark: str) -> list[str]:
     return [*cells[:2], mark.format(cells[2]) if best else cells[2], *cells[3:]]
+
+
+def _marked(cells: Sequence[str], bold: Sequence[bool], plain: Callable[[str], str], mark: str) -> list[str]:
+    return [mark.format(plain(cell)) if best else plain(cell) for cell, best in zip(cells, bold, strict=True)]
 
 
 def _in_markdown(text: str) -> str:

@@ -164,6 +164,17 @@ def deterministic(experiment: str) -> bool:
         return False
 
 
+def recipe_version(experiment: str) -> int | None:
+    """The version of an experiment's recipe as it is installed; None where it is not."""
+    from lab.config.experiments import load_recipe
+    from lab.errors import LabError
+
+    try:
+        return load_recipe(experiment).version
+    except LabError:
+        return None
+
+
 def digest(texts: Iterable[str]) -> str:
     """One short text for a set of texts."""
     return blake2b("\0".join(sorted(texts)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
