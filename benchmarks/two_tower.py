@@ -18,7 +18,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from lab.evaluation.ranking import by_vectors, rank
-from lab.models.towers.features import Ids
+from lab.models.towers.features import Codes
 from lab.models.towers.towers import Tower, TwoTower
 from lab.training.loop import train
 from lab.training.recorder import QuietRecorder
@@ -53,7 +53,7 @@ def learner(pairs: Pairs, kind: str, negatives: int | None = None, sparse_from: 
     """Two towers of ids alone."""
     torch.manual_seed(0)
     towers = [
-        Tower([Ids("id", np.ones(n, bool))], DIMENSION, sparse_from=sparse_from) for n in (pairs.users, pairs.items)
+        Tower([Codes("id", np.arange(n), n)], DIMENSION, sparse_from=sparse_from) for n in (pairs.users, pairs.items)
     ]
     objective = PairObjectiveConfig(kind=kind, **({"negatives": negatives} if negatives else {}))
     config = TwoTowerTrainConfig(epochs=1, early_stopping=None)

@@ -157,7 +157,7 @@ def by_texts(method: RecommenderMethodConfig, task: RankingTask) -> Scorer:
         left = _profiles(task, right) if users is None else vectorizer.transform(users).astype(np.float32)
         return lambda index: np.asarray((left[index] @ right.T).todense())
     from lab.evaluation.ranking import by_vectors
-    from lab.tower_features import word_means
+    from lab.tower_readers import word_means
 
     vectors = np.nan_to_num(word_means(method.vectors, items))
     own = _profiles(task, vectors) if users is None else np.nan_to_num(word_means(method.vectors, users))

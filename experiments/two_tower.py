@@ -7,6 +7,7 @@ recommendations", RecSys).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -18,11 +19,14 @@ from lab.recommend import SPOKEN_METHOD, RankingConfig
 from lab.training.two_tower_config import PairObjectiveConfig, SimilarityConfig, TowerConfig, TwoTowerTrainConfig
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from lab.models.towers.features import Table
     from lab.models.towers.towers import TwoTower
     from lab.recommend import RankingTask
+    from lab.runs.run import Run
     from lab.runs.writer import RunWriter
+    from lab.tower_features import Reader
+    from lab.tower_readers import Side
+    from lab.trained_towers import TrainedTowers
     from lab.training.loop import Fitted
 
 
@@ -41,10 +45,15 @@ class TwoTowerConfig(ExperimentConfig):
 
 
 def plan(config: TwoTowerConfig) -> DataFacts:
-    """Read, clean and split the pairs."""
-    from lab.recommend import describe_ranking_task
+    """Read, clean and split the pairs; look whether the networks that read them are there."""
+    from dataclasses import replace
 
-    return describe_ranking_task(config.data)
+    from lab.recommend import describe_ranking_task
+    from lab.tower_features import check_networks
+
+    networks = check_networks(config.user, "user") | check_networks(config.item, "item")
+    facts = describe_ranking_task(config.data)
+    return replace(facts, inputs={**facts.inputs, **networks})
 
 
 def run(config: TwoTowerConfig, run: RunWriter) -> None:
@@ -58,6 +67,8 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
         record_ranking_task,
         to_be_found,
     )
+    from lab.tower_features import block_rates
+    from lab.trained_towers import save_towers
     from lab.training.loop import train
     from lab.training.two_tower import PairLearning, encode
 
@@ -66,7 +77,8 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
     record_ranking_task(run, task)
 
     run.stage("read what is known of both sides")
-    model = new_towers(config, task, run.stream_seed("initialisation"))
+    readers, tables = read_features(config, task, run.log)
+    model = new_towers(config, tables, run.stream_seed("initialisation"))
     run.log(f"users by {', '.join(model.user.names)}; items by {', '.join(model.item.names)}")
 
     run.stage("train")
@@ -74,7 +86,9 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
     if "validation" in task.judged:
         allowed = allowed_items(task, config.ranking, "validation")
         found = to_be_found(task.judged["validation"][1], allowed)
-    learner = PairLearning(model, pairs_of(task), found, config.objective, config.train, run, allowed)
+    learner = PairLearning(
+        model, pairs_of(task), found, config.objective, config.train, run, allowed, rates=block_rates(readers)
+    )
     fitted = train(learner, config.train, run)
 
     run.stage("evaluate")
@@ -84,39 +98,40 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
     run.stage("save")
     run.embeddings(both_sides(task, users, items), "pairs", default=True)
     if config.train.save_weights:
-        run.save_tensors("towers", {name: tensor.numpy() for name, tensor in learner.tensors().items()})
+        save_towers(run, readers, learner.tensors())
     run.save_json("two_tower", {**about(config, task, model, fitted), **details})
     record_curve(run, fitted)
 
 
-def new_towers(config: TwoTowerConfig, task: RankingTask, seed: int) -> TwoTower:
-    """Two towers over what the tables say, their weights drawn from `seed`."""
+def read_features(
+    config: TwoTowerConfig, task: RankingTask, say: Callable[[str], None]
+) -> tuple[dict[Side, list[Reader]], dict[Side, list[Table]]]:
+    """What each side's features learn from the training part, and what they read of all entities."""
+    from lab.tower_features import learn_features
+    from lab.tower_readers import Entities
+
+    pairs = task.interactions
+    users = Entities("user", pairs.users, pairs.user_table, task.train, pairs.items, say=say)
+    items = Entities("item", pairs.items, pairs.item_table, say=say)
+    user_readers, user_tables = learn_features(config.user, users, task.known_users)
+    item_readers, item_tables = learn_features(config.item, items, task.popularity > 0)
+    return {"user": user_readers, "item": item_readers}, {"user": user_tables, "item": item_tables}
+
+
+def new_towers(config: TwoTowerConfig, tables: Mapping[Side, Sequence[Table]], seed: int) -> TwoTower:
+    """Two towers over what was read of both sides, their weights drawn from `seed`."""
     import torch
 
-    from lab.models.towers.towers import Tower, TwoTower
-    from lab.tower_features import tower_tables
+    from lab.models.towers.towers import TwoTower
+    from lab.tower_features import build_tower
 
-    pairs, known_items = task.interactions, task.popularity > 0
-    sides: dict[Literal["user", "item"], tuple[TowerConfig, Any, np.ndarray]] = {
-        "user": (config.user, pairs.user_table, task.known_users),
-        "item": (config.item, pairs.item_table, known_items),
-    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        towers = [
-            Tower(
-                tower_tables(section, side, table, known, task.train),
-                config.dimension,
-                combine=section.combine,
-                hidden=section.hidden,
-                dropout=section.dropout,
-                sparse_from=config.train.sparse_from,
-            )
-            for side, (section, table, known) in sides.items()
-        ]
+        user = build_tower(config.user, tables["user"], config.dimension, config.train.sparse_from)
+        item = build_tower(config.item, tables["item"], config.dimension, config.train.sparse_from)
         similarity = config.similarity
         return TwoTower(
-            *towers, similarity=similarity.kind, temperature=similarity.temperature, learned=similarity.learned
+            user, item, similarity=similarity.kind, temperature=similarity.temperature, learned=similarity.learned
         )
 
 
@@ -209,6 +224,13 @@ def title(config: TwoTowerConfig) -> str:
     return f"two towers, {SPOKEN_OBJECTIVE[config.objective.kind]}"
 
 
+def load_encoder(run: Run) -> TrainedTowers:
+    """Read back what embeds new entities as a finished run did."""
+    from lab.trained_towers import TrainedTowers
+
+    return TrainedTowers(run, TwoTowerConfig.model_validate(run.config))
+
+
 recipe = Recipe(
     name="two_tower",
     summary="users and items (queries and pages, mentions and entities) in one space, ranked against everything",
@@ -216,6 +238,7 @@ recipe = Recipe(
     config=TwoTowerConfig,
     plan=plan,
     run=run,
+    load_encoder=load_encoder,
     spoken=spoken,
     controls=controls,
     title=title,

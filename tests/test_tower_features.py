@@ -6,7 +6,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from lab.errors import UserError
-from lab.tower_features import found_features, tower_tables
+from lab.tower_features import found_features, learn_features
+from lab.tower_readers import Entities
 from lab.training.two_tower_config import FeatureConfig, TowerConfig
 
 TABLE = pd.DataFrame(
@@ -24,7 +25,7 @@ HISTORY = csr_array(np.array([[1, 0, 1, 0], [0, 1, 0, 0]], dtype=np.float32))
 
 def tables(*features, side="item"):
     config = TowerConfig(features=[FeatureConfig(**feature) for feature in features] or None)
-    return tower_tables(config, side, TABLE, KNOWN, HISTORY)
+    return learn_features(config, Entities(side, list(TABLE.index), TABLE, HISTORY, list("wxyz")), KNOWN)[1]
 
 
 def test_by_default_all_columns_by_what_they_hold():
@@ -77,7 +78,7 @@ def test_what_cannot_be_read_is_told_in_one_line():
     with pytest.raises(UserError, match="'fr', which is no number"):
         tables({"kind": "number", "column": "country"})
     with pytest.raises(UserError, match="nothing is known of the users but their ids"):
-        tower_tables(TowerConfig(features=[FeatureConfig(kind="words")]), "user", None, KNOWN, HISTORY)
+        learn_features(TowerConfig(features=[FeatureConfig(kind="words")]), Entities("user", list("abcd")), KNOWN)
 
 
 def test_keys_of_another_kind_are_refused():

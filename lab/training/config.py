@@ -13,6 +13,19 @@ REACHING = ("lp_ft", "gradual", "norm_only", "bitfit", "lora")
 """Kinds that train blocks: all of them where no depth is given."""
 
 
+def depth_form(depth: int | str) -> int | str:
+    """A frozen depth, a number where it is one. Raises `ValueError` where it cannot be one for any network."""
+    if isinstance(depth, bool) or (isinstance(depth, int) and depth < 0):
+        raise ValueError("expected 3, 50%, all, all-1, none, or the name of a block")
+    if isinstance(depth, str):
+        if re.fullmatch(r"\d+", depth):
+            return int(depth)
+        percent = re.fullmatch(r"(\d+(?:\.\d+)?)%", depth)
+        if percent and float(percent[1]) > 100:
+            raise ValueError("expected at most 100%")
+    return depth
+
+
 class BackboneConfig(Section):
     """The pretrained network, seen as an ordered list of named blocks."""
 
@@ -73,15 +86,7 @@ class StrategyConfig(Section):
     @field_validator("frozen_depth")
     @classmethod
     def _depth_has_a_form(cls, depth: int | str) -> int | str:
-        if isinstance(depth, bool) or (isinstance(depth, int) and depth < 0):
-            raise ValueError("expected 3, 50%, all, all-1, none, or the name of a block")
-        if isinstance(depth, str):
-            if re.fullmatch(r"\d+", depth):
-                return int(depth)
-            percent = re.fullmatch(r"(\d+(?:\.\d+)?)%", depth)
-            if percent and float(percent[1]) > 100:
-                raise ValueError("expected at most 100%")
-        return depth
+        return depth_form(depth)
 
     @model_validator(mode="after")
     def _goes_together(self) -> StrategyConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lab.evaluation.ranking import by_vectors, rank
 from lab.evaluation.ranking_metrics import user_metrics
 from lab.models.towers.losses import bpr, log_probability_in_batch, logistic, sampled_softmax
-from lab.models.towers.towers import TwoTower
+from lab.models.towers.towers import TwoTower, in_chunks
 from lab.training.batches import epoch_batches, steps_per_epoch
 from lab.training.config import LoopConfig
 from lab.training.loop import Learner, parameter_groups
@@ -56,7 +56,8 @@ class PairLearning(Learner):
     """Two towers that learn to tell pairs from what was drawn; the epoch is chosen by nDCG@10 of validation pairs.
 
     `validation` (users, items): what each user is to be shown beside what `pairs` hold, or None. `allowed` (items,)
-    bool: those that are ranked to choose the epoch, by default all.
+    bool: those that are ranked to choose the epoch, by default all. `rates`: learning rates of parameters whose names
+    begin like that, of networks that are trained with a tower.
     """
 
     shown = ("train_loss", f"validation_ndcg@{JUDGED_AT}")
@@ -72,8 +73,10 @@ class PairLearning(Learner):
         config: TwoTowerTrainConfig,
         run: Recorder,
         allowed: NDArray[np.bool_] | None = None,
+        rates: Mapping[str, float] | None = None,
     ) -> None:
         self.module = self.model = model
+        self.rates = dict(rates or {})
         self.pairs, self.objective, self.config, self.run = pairs, objective, config, run
         self.history = pairs.matrix()
         self.validation, self.allowed = validation, allowed
@@ -98,7 +101,7 @@ class PairLearning(Learner):
         return steps_per_epoch(len(self.pairs.user), self.config.batch_size)
 
     def groups(self, config: LoopConfig) -> list[dict[str, Any]]:
-        """Large tables in a group of their own, whose steps touch only the rows that were read."""
+        """Large tables in a group of their own, whose steps touch only the rows that were read; others by rate."""
         tables = {
             f"{name}.weight"
             for name, module in self.model.named_modules()
@@ -106,13 +109,19 @@ class PairLearning(Learner):
         }
         groups = []
         for group in parameter_groups(self.model, config):
-            members = list(zip(group["names"], group["params"], strict=True))
-            for sparse in (False, True):
-                own = [(name, parameter) for name, parameter in members if (name in tables) == sparse]
-                if own:
-                    names, parameters = zip(*own, strict=True)
-                    groups.append({**group, "names": list(names), "params": list(parameters), "sparse": sparse})
+            kinds: dict[tuple[bool, float], list[tuple[str, nn.Parameter]]] = {}
+            for name, parameter in zip(group["names"], group["params"], strict=True):
+                own = (rate for beginning, rate in self.rates.items() if name.startswith(beginning))
+                kinds.setdefault((name in tables, next(own, config.learning_rate)), []).append((name, parameter))
+            for (sparse, rate), members in sorted(kinds.items(), key=lambda kind: kind[0]):
+                names, parameters = [list(column) for column in zip(*members, strict=True)]
+                lr = {"lr": rate, "base_lr": rate}
+                groups.append({**group, **lr, "names": names, "params": parameters, "sparse": sparse})
         return groups
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The parameters that are trained: neither what is known of the entities nor the frozen part of a network."""
+        return {name: t.detach() for name, t in self.model.named_parameters() if t.requires_grad}
 
     def batches(self, epoch: int) -> Iterator[Index]:
         """Places of pairs in a new order; before some epochs hard negatives are searched."""
@@ -237,14 +246,10 @@ class PairLearning(Learner):
         return np.sort(chosen)
 
 
-def encode(model: TwoTower, side: Literal["user", "item"], count: int, at_once: int = 8192) -> NDArray[np.float32]:
+def encode(model: TwoTower, side: Literal["user", "item"], count: int) -> NDArray[np.float32]:
     """Vectors (count, d) float32 of all entities of one side, in evaluation mode."""
     model.eval()
-    with torch.inference_mode():
-        parts = [
-            model.vectors(side, torch.arange(start, min(start + at_once, count))) for start in range(0, count, at_once)
-        ]
-    return torch.cat(parts).float().numpy()
+    return in_chunks(lambda index: model.vectors(side, index), count)
 
 
 def dense_positives(history: csr_array) -> NDArray[np.float32]:

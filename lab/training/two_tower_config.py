@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lab.config.base import Section
-from lab.training.config import LoopConfig
+from lab.training.config import LoopConfig, depth_form
 
 _OWN = {
     "in_batch": {"mask_positives", "symmetric", "correction"},
@@ -117,6 +117,19 @@ class FeatureConfig(Section):
     buckets: Annotated[int, Field(ge=16)] = Field(2**15, description="words: hashed into so many rows")
     model: str | None = Field(None, description="vectors: a word2vec run, a file or minilm-l6; backbone: its name")
     max_length: Annotated[int, Field(ge=4)] = Field(128, description="backbone: tokens a text is cut at")
+    frozen_depth: int | str = Field(
+        "all",
+        description="backbone: leading blocks that stay frozen, computed once: 3, 50%, all, all-1, none, or a block's "
+        "name; the others are trained with the towers",
+    )
+    learning_rate: Annotated[float, Field(gt=0)] = Field(
+        2e-5, description="backbone: of its trained blocks; the towers' own is train.learning_rate"
+    )
+
+    @field_validator("frozen_depth")
+    @classmethod
+    def _depth_has_a_form(cls, depth: int | str) -> int | str:
+        return depth_form(depth)
 
     @model_validator(mode="after")
     def _own_keys(self) -> FeatureConfig:
@@ -128,10 +141,12 @@ class FeatureConfig(Section):
             "number": {"column", "scale"},
             "words": {"column", "ngrams", "buckets"},
             "vectors": {"column", "model"},
-            "backbone": {"column", "model", "max_length"},
+            "backbone": {"column", "model", "max_length", "frozen_depth"}
+            | ({"learning_rate"} if self.frozen_depth != "all" else set()),
         }[self.kind]
         if strange := sorted(self.changed() - own - {"kind"}):
-            raise ValueError(f"{strange[0]}: means nothing with kind: {self.kind}; leave it out")
+            frozen = " without a frozen_depth" if self.kind == "backbone" and strange == ["learning_rate"] else ""
+            raise ValueError(f"{strange[0]}: means nothing with kind: {self.kind}{frozen}; leave it out")
         if self.kind in ("category", "categories", "number") and not self.column:
             raise ValueError(f"kind: {self.kind} needs a column")
         return self

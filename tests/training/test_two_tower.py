@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from lab.models.towers.features import Ids
+from lab.models.towers.features import Codes
 from lab.models.towers.towers import Tower, TwoTower
 from lab.training.loop import train
 from lab.training.recorder import QuietRecorder
@@ -36,7 +36,7 @@ def tastes(seed=0, share=0.5):
 def learner(objective, seed=0, sparse_from=50_000, weight=None, **config):
     (user, item), rest = tastes()
     torch.manual_seed(seed)
-    sides = [Tower([Ids("id", np.ones(n, bool))], 8, sparse_from=sparse_from) for n in (USERS, ITEMS)]
+    sides = [Tower([Codes("id", np.arange(n), n)], 8, sparse_from=sparse_from) for n in (USERS, ITEMS)]
     options = {"epochs": 20, "batch_size": 64, "learning_rate": 0.02, "early_stopping": None} | config
     pairs = Pairs(user.astype(np.int64), item.astype(np.int64), USERS, ITEMS, weight)
     return PairLearning(

@@ -14,18 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class Ids:
-    """An embedding of its own for each entity; `known` (n,) bool: those that training sees, all others have zeros."""
-
-    name: str
-    known: NDArray[np.bool_]
+from lab.models.towers.backbone_feature import Activations, BackboneEncoder
 
 
 @dataclass(frozen=True)
 class Codes:
-    """A category an entity: `values` (n,) int64 in [0, levels), -1 where it is missing or was not seen in training."""
+    """One level an entity: its category, or among the entities that training sees itself.
+
+    `values` (n,) int64 in [0, levels), -1 where it is missing or was not seen in training.
+    """
 
     name: str
     values: NDArray[np.int64]
@@ -50,13 +47,25 @@ class Bags:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers or ready vectors: `values` (n, m) float32, scaled as they are to be read, NaN where one is missing."""
+    """Numbers or ready vectors: `values` (n, m) float32, scaled as they are to be read, NaN where one is missing.
+
+    `told`: the columns of which a tower is told that they are missing, by default those of `told_missing`.
+    """
 
     name: str
     values: NDArray[np.float32]
+    told: tuple[int, ...] | None = None
 
 
-Table = Ids | Codes | Bags | Numbers
+Table = Codes | Bags | Numbers | Activations
+
+
+def told_missing(values: NDArray[np.float32]) -> tuple[int, ...]:
+    """The columns of (n, m) that are missing for some, as few as say it: of vectors missing as a whole only one."""
+    missing = np.isnan(values)
+    columns = np.flatnonzero(missing.any(axis=0))
+    whole = len(columns) > 0 and bool((missing[:, columns] == missing[:, columns[:1]]).all())
+    return tuple(int(column) for column in columns[: 1 if whole else None])
 
 
 class RowEncoder(nn.Module):
@@ -106,12 +115,9 @@ class NumberEncoder(nn.Module):
 
     def __init__(self, table: Numbers, dimension: int) -> None:
         super().__init__()
+        told = told_missing(table.values) if table.told is None else table.told
         missing = np.isnan(table.values)
-        values = np.where(missing, 0, table.values)
-        patterns = missing[:, missing.any(axis=0)]
-        if patterns.size:
-            whole = bool((patterns == patterns[:, :1]).all())  # a vector is missing as a whole: one column says it
-            values = np.concatenate([values, patterns[:, :1] if whole else patterns], axis=1)
+        values = np.concatenate([np.where(missing, 0, table.values), missing[:, list(told)]], axis=1)
         self.register_buffer("values", torch.from_numpy(values.astype(np.float32)), persistent=False)
         self.linear = nn.Linear(values.shape[1], dimension, bias=False)
 
@@ -123,16 +129,14 @@ class NumberEncoder(nn.Module):
 def encoder_of(table: Table, dimension: int, sparse_from: int = 50_000) -> nn.Module:
     """The encoder of a table, into `dimension` numbers; gradients of at least `sparse_from` rows are sparse tensors."""
     match table:
-        case Ids(known=known):
-            count = int(known.sum())
-            rows = np.where(known, np.cumsum(known), 0).astype(np.int64)
-            return RowEncoder(rows, count, dimension, count >= sparse_from)
         case Codes(values=values, levels=levels):
             return RowEncoder(values + 1, levels, dimension, levels >= sparse_from)
         case Bags():
             return BagEncoder(table, dimension, table.levels >= sparse_from)
         case Numbers():
             return NumberEncoder(table, dimension)
+        case Activations():
+            return BackboneEncoder(table, dimension)
 
 
 def _draw(vectors: nn.Embedding | nn.EmbeddingBag, dimension: int) -> None:

@@ -5,11 +5,13 @@ Huang et al. 2013 (DSSM), Yi et al. 2019 ("Sampling-bias-corrected neural modeli
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -84,9 +86,20 @@ class TwoTower(nn.Module):
 
     def vectors(self, side: Literal["user", "item"], index: Tensor) -> Tensor:
         """Vectors (b, d) of entities of one side, of length 1 where they are compared by cosine."""
-        found = (self.user if side == "user" else self.item)(index)
-        return functional.normalize(found, dim=1) if self.similarity == "cosine" else found
+        return comparable((self.user if side == "user" else self.item)(index), self.similarity)
 
     def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
         """Vectors (…, d) of users with vectors (…, d) of items, pair by pair: (…)."""
         return (users * items).sum(-1) / self.temperature
+
+
+def comparable(vectors: Tensor, similarity: Literal["cosine", "dot", "mlp"]) -> Tensor:
+    """Vectors (b, d) as they are compared: of length 1 by cosine, else as they are."""
+    return functional.normalize(vectors, dim=1) if similarity == "cosine" else vectors
+
+
+def in_chunks(embed: Callable[[Tensor], Tensor], count: int, at_once: int = 8192) -> NDArray[np.float32]:
+    """Vectors (count, d) float32 of the entities 0 to `count` - 1, without gradients; `embed`: (b,) int64 → (b, d)."""
+    with torch.inference_mode():
+        parts = [embed(torch.arange(start, min(start + at_once, count))) for start in range(0, count, at_once)]
+    return torch.cat(parts).float().numpy()

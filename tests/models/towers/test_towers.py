@@ -7,14 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from lab.models.towers.features import Bags, Codes, Ids, Numbers, encoder_of
+from lab.models.towers.features import Bags, Codes, Numbers, encoder_of
 from lab.models.towers.losses import bpr, log_probability_in_batch, logistic, sampled_softmax
 from lab.models.towers.towers import Tower, TwoTower
 
-KNOWN = np.array([True, False, True, True])
 BAGS = Bags("genres", np.array([0, 2, 2, 3, 6]), np.array([1, 0, 2, 0, 1, 2]), np.ones(6, np.float32), 3)
 NUMBERS = Numbers("year", np.array([[1.0], [np.nan], [0.5], [-1]], np.float32))
-TABLES = [Ids("id", KNOWN), Codes("kind", np.array([0, 1, -1, 1]), 2), BAGS, NUMBERS]
+TABLES = [Codes("id", np.array([0, -1, 1, 2]), 3), Codes("kind", np.array([0, 1, -1, 1]), 2), BAGS, NUMBERS]
 
 
 def test_an_unknown_id_and_a_missing_category_are_zero():
