@@ -14,8 +14,9 @@ from typing import Literal
 
 from lab.errors import UserError, nearest
 
-Kind = Literal["text", "images", "topics", "similarity", "analogies", "backbone"]
+Kind = Literal["text", "images", "topics", "pairs", "similarity", "analogies", "backbone"]
 _GENSIM_TESTS = "test/test_data"
+_ARTICLES = f"{_GENSIM_TESTS}/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ _RECORDS = (
         licence="CC-BY-SA-3.0",
         package="gensim",
         module="gensim",
-        path=f"{_GENSIM_TESTS}/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
+        path=_ARTICLES,
     ),
     Packaged(
         name="head500",
@@ -120,7 +121,27 @@ _RECORDS = (
         licence="CC-BY-SA-3.0",
         package="gensim",
         module="gensim",
-        path=f"{_GENSIM_TESTS}/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
+        path=_ARTICLES,
+    ),
+    Packaged(
+        name="wikipedia-links",
+        kind="pairs",
+        summary="paragraphs of wikipedia-sample and the titles they link to",
+        origin="https://dumps.wikimedia.org/enwiki/ (shortened in gensim's tests)",
+        licence="CC-BY-SA-3.0",
+        package="gensim",
+        module="gensim",
+        path=_ARTICLES,
+    ),
+    Packaged(
+        name="wikipedia-search",
+        kind="pairs",
+        summary="headings of wikipedia-sample with their article's title, and the sections under them",
+        origin="https://dumps.wikimedia.org/enwiki/ (shortened in gensim's tests)",
+        licence="CC-BY-SA-3.0",
+        package="gensim",
+        module="gensim",
+        path=_ARTICLES,
     ),
     Packaged(
         name="efficientnet-lite0",

@@ -30,7 +30,7 @@ class RawInteractions:
 
     `rows`: `(n,) int64`, the row in the source, from 0 after the header; `malformed`: rows that could not be read at
     all. `value`, `timestamp`, `weight`: `(n,) float64`, NaN where there is none or it is no number. The side tables
-    are indexed by id.
+    are indexed by id. `columns`: which column of the source was taken for each of them.
     """
 
     user: Ids
@@ -44,6 +44,7 @@ class RawInteractions:
     user_table: pd.DataFrame | None = None
     item_table: pd.DataFrame | None = None
     malformed: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    columns: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from lab.data.interactions.movielens import LAYOUTS, ratings_file, read_ratings, side_tables
 from lab.data.interactions.tables import ITEMS, USERS, raw_of, read_hub, read_side_table, read_table
-from lab.data.interactions.wikipedia import PACKAGED, read_packaged
+from lab.data.interactions.wikipedia import read_packaged
+from lab.data.show import PAIRS as PACKAGED
 from lab.data.sources import TABLES, missing, table_kind
 from lab.errors import UserError
 

@@ -152,7 +152,7 @@ def _by_time(interactions: Interactions, config: InteractionSplitConfig) -> tupl
     # Bounds are those of the parts that there are: [validation,] [test].
     present = np.array([at for at, size in enumerate(sizes) if size])
     told = ", ".join(
-        f"{PARTS[at]} from {_moment(moments[bound])}" for at, bound in zip(present[1:], bounds, strict=True)
+        f"{PARTS[at]} from {moment(moments[bound])}" for at, bound in zip(present[1:], bounds, strict=True)
     )
     return present[part], f"by time for everybody: {told}", []
 
@@ -174,7 +174,7 @@ def _time_bounds(ends: np.ndarray, sizes: list[float], interactions: Interaction
     return bounds
 
 
-def _moment(time: float) -> str:
+def moment(time: float) -> str:
     """A time in words: the date of what looks like seconds since 1970 (after 1980, before 2100), else the number."""
     from datetime import UTC, datetime
 

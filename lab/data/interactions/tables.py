@@ -158,6 +158,24 @@ def header_of(file: Path, encoding: str) -> tuple[list[str], str]:
     return columns, separator
 
 
+def columns_of(file: Path, encoding: str = "utf-8") -> list[str]:
+    """The names of the columns of a table (.csv, .tsv, .parquet, .jsonl). Raises `UserError` where there are none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from lab.data.sources import table_kind
+
+    kind = table_kind(file)
+    if kind == "csv":
+        return [name.strip() for name in header_of(file, encoding)[0]]
+    if kind == "json":
+        return [str(name) for name in read_frame(file, encoding).columns]
+    try:
+        return list(pq.read_schema(file).names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{file}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+
+
 def read_table(file: Path, config: InteractionsConfig) -> tuple[pa.Table, dict[str, str], np.ndarray]:
     """The columns that matter of a table, their roles, and its malformed rows. Raises `UserError`, see above."""
     import pyarrow as pa
@@ -224,6 +242,7 @@ def raw_of(table: pa.Table, roles: dict[str, str], where: str, malformed: np.nda
         value=numbers.get("value"),
         timestamp=numbers.get("timestamp"),
         weight=numbers.get("weight"),
+        columns=roles,
     )
 
 

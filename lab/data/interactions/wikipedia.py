@@ -12,7 +12,6 @@ from lab.data.interactions.interactions import RawInteractions
 if TYPE_CHECKING:
     import pandas as pd
 
-PACKAGED = ("wikipedia-links", "wikipedia-search")
 # Shorter sections are captions and lists of sources that say little of what their heading asks for.
 _WORDS = 10
 _Rows = dict[str, dict[str, str]]

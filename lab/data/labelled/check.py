@@ -152,15 +152,9 @@ def shown_source(source: str, overrides: Sequence[str] = ()) -> str:
 
 def config_of(source: str, overrides: Sequence[str] = ()) -> LabelledConfig:
     """The config of a source with overrides such as `data.label=kind`. Raises `UserError` for a key that is none."""
-    from lab.config.places import COMMAND_LINE, Tree
-    from lab.config.resolve import parse_override
-    from lab.config.validate import validate
+    from lab.data.show import data_config
 
-    tree = Tree({"data": {"source": source}}, {("data", "source"): COMMAND_LINE})
-    for override in map(parse_override, overrides):
-        path = override.path if override.path[0] == "data" else ("data", *override.path)
-        tree = tree.with_value(path, override.value, COMMAND_LINE)
-    return validate(tree, _DataConfig).data
+    return data_config(source, overrides, _DataConfig).data
 
 
 class _DataConfig(Section):
