@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --d
 # UMAP compiles itself at its first use and keeps the result: better now than in a person's first map.
 WARM_UP := $(BIN)/python -c 'from lab.embeddings.projection import warm_up; warm_up()'
 
-.PHONY: run test test-slow lint format benchmark clean help
+.PHONY: run test test-slow lint format benchmark docs clean help
 
 help:
 	@echo "make run        set up, run the quickstart study and say where its report is"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make format     let ruff format and fix"
 	@echo "make benchmark  the benchmarks in their quick form"
+	@echo "make docs       build the guide into site/"
 	@echo "make clean      remove the virtual environment and caches (runs and studies stay)"
 
 $(BIN)/python:
@@ -64,6 +65,10 @@ format: $(VENV)/.installed-test
 benchmark: $(VENV)/.installed-test
 	@for script in benchmarks/*.py; do $(BIN)/python $$script --quick || exit 1; done
 
+docs: $(VENV)/.installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "The guide: site/index.html"
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
