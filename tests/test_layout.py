@@ -19,9 +19,10 @@ MAY_IMPORT = {
     "models": {"models", "embeddings", "evaluation"},
     "training": {"training", "models", "evaluation", "config", "data"},  # of `data` only the type of items
     "data": {"data", "config", "experiment", "embeddings"},
-    "runs": {"runs", "config", "data", "embeddings", "evaluation", "experiment"},
+    "runs": {"runs", "config", "data", "embeddings", "evaluation", "experiment", "trackers"},
+    "trackers": {"trackers"},
     "report": {"report", "runs", "config", "data", "embeddings", "evaluation"},
-    "config": {"config", "experiment", "data"},
+    "config": {"config", "experiment", "data", "trackers"},
 }
 EVERYBODYS = {"errors", "atomic", "cache", "hub"}
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from lab.trackers.installed import known
+
 
 def presentation(default: Any = ..., **kwargs: Any) -> Any:
     """A field that cannot change the numbers (names, report settings): it is left out of a run's identity."""
@@ -34,6 +36,8 @@ def _folder_name(name: str) -> str:
 
 
 StudyName = Annotated[str, AfterValidator(_folder_name)]
+TrackerNames = Annotated[str | list[str] | None, AfterValidator(known)]
+_TRACKER = "who else is told of the runs: mlflow, tensorboard, none, or a list; by default what LAB_TRACKER says"
 
 
 class MapConfig(Section):
@@ -69,6 +73,7 @@ class ExperimentConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         0, description="feeds initialisation, order, dropout and negatives; never the split"
     )
+    tracker: TrackerNames = presentation(None, description=_TRACKER)
     report: ReportConfig = presentation(default_factory=ReportConfig)
 
 
@@ -76,4 +81,5 @@ class StudyConfig(Section):
     """What a study file says beside its entries."""
 
     name: StudyName | None = presentation(None, description="name of the study; by default the file's")
+    tracker: TrackerNames = presentation(None, description=_TRACKER)
     report: ReportConfig = presentation(default_factory=ReportConfig)

@@ -86,5 +86,5 @@ def _without_replicates(values: Mapping[str, Any], above: str = "") -> dict[str,
 
 
 def _text(label: str, values: Mapping[str, Any]) -> str:
-    counted = {key: value for key, value in values.items() if key not in ("name", "report")}
+    counted = {key: value for key, value in values.items() if key not in ("name", "report", "tracker")}
     return json.dumps([label, counted], sort_keys=True, default=str)

@@ -15,14 +15,17 @@ from lab.config.places import COMMAND_LINE, Origin, Tree, did_you_mean, mistake,
 from lab.config.resolve import Override, extended, find_config, parse_override, read_chain
 from lab.config.validate import validate
 from lab.errors import nearest
+from lab.trackers.installed import wanted as wanted_trackers
 
-_STUDY_KEYS = ("name", "report", "study", "extends", "controls")
+_STUDY_KEYS = ("name", "report", "tracker", "study", "extends", "controls")
 _ENTRY_KEYS = ("config", "sweep", "choose")
 
 
 @dataclass(frozen=True)
 class StudyPlan:
     """What `load` returns. `origins` are those of the first cell; `is_study`: sweep, choose or study was given.
+
+    `trackers`: who else is to be told of the runs, by name; what the study says goes before what its entries say.
 
     The cells of a study end with the controls that its recipes add (see `lab.config.controls`).
     """
@@ -32,6 +35,7 @@ class StudyPlan:
     cells: list[Cell]
     report: ReportConfig
     is_study: bool
+    trackers: list[str]
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -64,14 +68,17 @@ def load(source: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) 
     is_study = any(tree.values.get(key) for key in ("sweep", "choose")) or any(o.target for o in changes)
     if wanted(tree) and is_study:
         cells += control_cells(cells, cells)
-    return StudyPlan(config.name or _name_of(file, config.experiment), file, cells, config.report, is_study)
+    name = config.name or _name_of(file, config.experiment)
+    return StudyPlan(name, file, cells, config.report, is_study, wanted_trackers(config.tracker))
 
 
 def _load_study(tree: Tree, file: Path | None, folder: Path, overrides: Sequence[Override]) -> StudyPlan:
     for key in tree.values:
         if key not in _STUDY_KEYS:
             near = did_you_mean(nearest(key, _STUDY_KEYS, 1)) or "; put it into the config of an entry"
-            raise mistake(tree.origin((key,)), f"{key} cannot stand beside `study`; expected name or report{near}")
+            raise mistake(
+                tree.origin((key,)), f"{key} cannot stand beside `study`; expected name, report or tracker{near}"
+            )
     head, controls = tree.without("study", "controls"), wanted(tree)
     for override in overrides:
         if override.path == ("experiment",):
@@ -92,11 +99,12 @@ def _load_study(tree: Tree, file: Path | None, folder: Path, overrides: Sequence
         experiments = {cell.experiment: keys_of(type(cell.config)) for cell in cells}
         _no_entry_has(unused[0], experiments)
     cells += control_cells(compared, cells)
-    return StudyPlan(config.name or _name_of(file, "study"), file, cells, config.report, True)
+    trackers = wanted_trackers(config.tracker, *(cell.config.tracker for cell in cells))
+    return StudyPlan(config.name or _name_of(file, "study"), file, cells, config.report, True, trackers)
 
 
 def _is_head(override: Override) -> bool:
-    return not override.target and override.path[0] in ("name", "report")
+    return not override.target and override.path[0] in ("name", "report", "tracker")
 
 
 def _no_entry_has(override: Override, experiments: Mapping[str, Keys]) -> None:

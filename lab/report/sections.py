@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 5  # rows of a study that stand beside each other
 MOST_ALIKE = 3  # warnings that differ in nothing but numbers, one by one
 MOST_PLANNED = 3  # runs not begun yet that are listed one by one
-NOT_COMPARED = {"report", "name", "seed", "data.split.seed", "data.split.fold"}
+NOT_COMPARED = {"report", "name", "tracker", "seed", "data.split.seed", "data.split.fold"}
 
 
 def problems(subject: Subject) -> list[dict[str, str]]:

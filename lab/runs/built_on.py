@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PREFIX = "run:"
 HERE = "this"
 """`run:this:key=value,…`: the run of an earlier entry of the same study."""
-_BESIDE = ("name", "report")
+_BESIDE = ("name", "report", "tracker")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lab.config import Cell
 
-_NOT_IN_A_LABEL = {"experiment", "seed", "name", "report"}
+_NOT_IN_A_LABEL = {"experiment", "seed", "name", "report", "tracker"}
 _REPEATED = {"data.split.seed", "data.split.fold"}
 _LONGEST_VALUE = 40
 _MOST_KEYS = 3

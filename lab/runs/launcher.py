@@ -24,7 +24,9 @@ from lab.runs.progress import Progress, progress
 from lab.runs.run import Run
 from lab.runs.schedule import Schedule
 from lab.runs.study import StudyError, StudyRecord
+from lab.runs.tracking import Tracking
 from lab.runs.worker import do
+from lab.trackers import load_trackers
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -60,6 +62,7 @@ def run(
         raise UserError(f"jobs={jobs}: expected 1 or more runs at once")
     plan = config if isinstance(config, StudyPlan) else load(config, overrides)
     planner = Planner()
+    makers = load_trackers(plan.trackers)
     schedule = Schedule(planner.rows(plan), planner, rerun=rerun)
     record = _record(plan, schedule)
     if dry_run:
@@ -68,7 +71,7 @@ def run(
     if schedule.open:
         home.make_home()
     with closing(display or progress(quiet)) as shown:
-        launch = _Launch(schedule, record if plan.is_study else None, shown, rerun, on_event)
+        launch = _Launch(schedule, record if plan.is_study else None, shown, rerun, on_event, Tracking(makers))
         launch.go(jobs)
     if schedule.open:
         line = _how_to_go_on(schedule, plan, config, overrides, jobs)
@@ -86,6 +89,7 @@ class _Launch:
     display: Progress
     rerun: bool
     on_event: OnEvent | None
+    tracking: Tracking
     threads: int = 1
 
     def go(self, jobs: int) -> None:
@@ -95,6 +99,8 @@ class _Launch:
         warnings = self.record.warnings if self.record else []
         for notice in [*changed_data(self.schedule.open), *_stale(self.schedule), *warnings]:
             self.display.say(notice)
+        if self.record and self.schedule.open:
+            self.tracking.begin_study(self.record)
         self.threads = max(1, threads.cores() // max(1, min(jobs, self.schedule.total - self.schedule.done)))
         try:
             with interrupt.catching(self.display.stopping):
@@ -109,6 +115,7 @@ class _Launch:
             if self.record:
                 self.record.refresh()
             self._save()
+            self._finish_tracking()
         for notice in at_edges(self.schedule.rows):
             self.display.say(notice)
 
@@ -155,6 +162,8 @@ class _Launch:
 
     def _event(self, job: Job, event: dict[str, Any]) -> None:
         self.display.event(job, event)
+        self.tracking.event(job, event)
+        self._pass_on_warnings()
         if self.on_event:
             self.on_event(event)
 
@@ -163,6 +172,7 @@ class _Launch:
             interrupt.ask()
         if self.record:
             outcome = replace(outcome, exception=None)  # its traceback would keep the run's data in memory
+        self.tracking.ended(job, outcome)
         self.schedule.settle(job, outcome)
         self.display.ended(job, outcome, self.schedule.done, self.schedule.total)
         self._save()
@@ -170,6 +180,17 @@ class _Launch:
     def _save(self) -> None:
         if self.record:
             self.record.save()
+
+    def _finish_tracking(self) -> None:
+        failed = any(outcome.status == "failed" for outcome in self.schedule.outcomes.values())
+        went_well = self.tracking.close("interrupted" if self.schedule.open else "failed" if failed else "finished")
+        self._pass_on_warnings()
+        if self.record:
+            self.record.trackers = went_well
+
+    def _pass_on_warnings(self) -> None:
+        for warning in self.tracking.warnings():
+            self.display.say(f"warning: {warning}")
 
 
 def _record(plan: StudyPlan, schedule: Schedule) -> StudyRecord:

@@ -154,7 +154,7 @@ class Planner:
         return self._recipes[name]
 
     def _facts_of(self, recipe: Recipe, cell: Cell, label: str) -> DataFacts:
-        key = canonical_json({k: v for k, v in cell.values.items() if k not in ("seed", "name", "report")})
+        key = canonical_json({k: v for k, v in cell.values.items() if k not in ("seed", "name", "report", "tracker")})
         if key not in self._facts:
             try:
                 self._facts[key] = recipe.plan(cell.config)

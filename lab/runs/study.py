@@ -106,7 +106,8 @@ class Row:
 class StudyRecord:
     """A study as its folder keeps it: which cells it has, and the run and state of each.
 
-    `warnings`: what its runs together cannot show, in sentences.
+    `warnings`: what its runs together cannot show, in sentences. `trackers`: those that followed its runs in this
+    process, for who has more to tell them; they are not kept.
     """
 
     name: str
@@ -115,6 +116,7 @@ class StudyRecord:
     cells: list[CellRecord] = field(default_factory=list)
     config: str | None = None
     warnings: list[str] = field(default_factory=list)
+    trackers: list[str] = field(default_factory=list)
 
     def rows(self) -> list[Row]:
         """One `Row` for each config, its seeds, splits and folds folded, with the runs that are finished now."""

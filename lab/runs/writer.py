@@ -2,7 +2,7 @@
 
 Everything a watcher may want to know goes to `on_event` as a small JSON-able dict with `run` (the id) and `event`:
 `waiting`; `start` (step: where it goes on, None from the beginning); `start_over` (reason); `stage` (name);
-`progress` (epoch, epochs, metrics); `log`, `warning` (text); `end` (status, error).
+`progress` (epoch, epochs, metrics); `metric` (step, values); `log`, `warning` (text); `end` (status, error).
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class RunWriter(Artifacts):
         """Add a line to metrics.jsonl: the step, the values (NaN and infinities become null), seconds so far."""
         numbers = {name: number(value) for name, value in values.items()}
         self._metrics.append(json.dumps({"step": int(step), **numbers, "time": round(self._elapsed(), 3)}))
+        self._event("metric", step=int(step), values=numbers)
 
     def count(self, **counts: int) -> None:
         """Add to the counts of the data in run.json what only reading all of it told, e.g. `tokens=448_211`."""

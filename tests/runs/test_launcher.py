@@ -131,7 +131,7 @@ def test_every_event_is_passed_on(toy):
     events = []
     done = lab.run(study(steps=2), quiet=True, on_event=events.append)
     ids = [run.id for run in done.runs()]
-    told = ["start", "stage", "progress", "progress", "end"]
+    told = ["start", "stage", "metric", "progress", "metric", "progress", "end"]
     assert [(event["run"], event["event"]) for event in events] == [(run, word) for run in ids for word in told]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,9 @@ from lab.config.base import ExperimentConfig, Section, presentation
 from lab.errors import LabError, UserError
 from lab.experiment import DataFacts, Estimate, Recipe
 
+ONE_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 BEST_RATE = {"plain": 0.3, "fancy": 0.1}
 
 
@@ -38,6 +42,7 @@ class ToyConfig(ExperimentConfig):
     data: str | DataSection | None = None
     validated: bool = True
     made_from: str | None = None
+    drawn: bool = presentation(False)
     scored: bool = Field(True, description="false saves half of a short process's time: pandas stays away")
     fails: list[int] = presentation(default_factory=list)
     fails_at: list[float] = presentation(default_factory=list)
@@ -88,6 +93,9 @@ def run(config: ToyConfig, run) -> None:
     if config.scored:
         run.scores("walk", "place", [f"item {i}" for i in range(5)], values)
     run.result("walk", "place", float(values.mean()), n=5, primary=True)
+    if config.drawn:
+        run.result("walk", "recall@10", 0.5, n=5, label="far away", low=0.25, high=0.75)
+        run.figure("the way", ONE_PIXEL, title="The way", caption="All of it.")
     note("end", config, run.id)
 
 
