@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lab.config.base import ExperimentConfig
 from lab.data.interactions.config import InteractionsConfig
@@ -43,6 +43,15 @@ class TwoTowerConfig(ExperimentConfig):
     train: TwoTowerTrainConfig = Field(default_factory=TwoTowerTrainConfig)
     ranking: RankingConfig = Field(default_factory=RankingConfig)
 
+    @model_validator(mode="after")
+    def _pairs_can_be_scored(self) -> TwoTowerConfig:
+        if self.similarity.kind == "mlp" and self.objective.kind not in ("logistic", "bpr"):
+            raise ValueError(
+                f"similarity.kind: mlp scores pair by pair, and objective.kind: {self.objective.kind} every user of a "
+                "batch with every item of it; set objective.kind: logistic or bpr"
+            )
+        return self
+
 
 def plan(config: TwoTowerConfig) -> DataFacts:
     """Read, clean and split the pairs; look whether the networks that read them are there."""
@@ -59,7 +68,6 @@ def plan(config: TwoTowerConfig) -> DataFacts:
 def run(config: TwoTowerConfig, run: RunWriter) -> None:
     """Pairs → what each side is known by → two towers, trained → every user against every item."""
     from lab.both_sides import both_sides
-    from lab.evaluation.ranking import by_vectors
     from lab.recommend import (
         allowed_items,
         load_ranking_task,
@@ -70,7 +78,7 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
     from lab.tower_features import block_rates
     from lab.trained_towers import save_towers
     from lab.training.loop import train
-    from lab.training.two_tower import PairLearning, encode
+    from lab.training.two_tower import PairLearning, encode, scorer_of
 
     run.stage("read the data")
     task = load_ranking_task(config.data)
@@ -93,10 +101,12 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
 
     run.stage("evaluate")
     users, items = encode(model, "user", task.users), encode(model, "item", task.items)
-    details = record_ranking(run, task, by_vectors(users, items), config.ranking, items)
+    one_space = config.similarity.kind != "mlp"  # the vectors that a perceptron reads are near to nothing
+    details = record_ranking(run, task, scorer_of(model, users, items), config.ranking, items if one_space else None)
 
     run.stage("save")
-    run.embeddings(both_sides(task, users, items), "pairs", default=True)
+    if one_space:
+        run.embeddings(both_sides(task, users, items), "pairs", default=True)
     if config.train.save_weights:
         save_towers(run, readers, learner.tensors())
     run.save_json("two_tower", {**about(config, task, model, fitted), **details})
@@ -131,7 +141,12 @@ def new_towers(config: TwoTowerConfig, tables: Mapping[Side, Sequence[Table]], s
         item = build_tower(config.item, tables["item"], config.dimension, config.train.sparse_from)
         similarity = config.similarity
         return TwoTower(
-            user, item, similarity=similarity.kind, temperature=similarity.temperature, learned=similarity.learned
+            user,
+            item,
+            similarity=similarity.kind,
+            temperature=similarity.temperature,
+            learned=similarity.learned,
+            hidden=similarity.hidden,
         )
 
 

@@ -24,15 +24,22 @@ def embed_items(
     """Embed every text or picture of `data` and return the space, and what was left out, `id: why`.
 
     `model`: a run, or a backbone. `data`: for texts a text file (an item a line), csv, tsv or parquet; for pictures a
-    folder, one picture, a table of paths or a packaged name. `column`: what holds the texts or paths of a table;
-    `encoding`: of a text file. Ids are those of `lab.data.text.read_lines` (the text is kept as metadata), or the
-    paths of pictures (their labels, where they have some, are kept).
+    folder, one picture, a table of paths or a packaged name; for two towers also a table of what is known of one side.
+    `column`: what holds the texts or paths of a table; `encoding`: of a text file. Ids are those of
+    `lab.data.text.read_lines` (the text is kept as metadata), or the paths of pictures (their labels, where they have
+    some, are kept).
     Raises `UserError` where nothing at all can be embedded.
     """
+    from lab.data.labelled.tables import read_frame
+    from lab.data.sources import table_kind
+    from lab.trained_towers import TrainedTowers
+
     is_path = not data.startswith("hf:") and (Path(data).suffix or "/" in data)
     if is_path and not Path(data).expanduser().exists():  # told before a network is loaded
         raise UserError(f"{data}: no such file or folder (looked from {Path.cwd()})")
     encoder = find_encoder(model)
+    if isinstance(encoder, TrainedTowers) and column is None and table_kind(Path(data)):
+        return encoder.embed_table(read_frame(Path(data).expanduser(), encoding), Path(data).name)
     if encoder.kind == "image":
         return _embed_pictures(cast("PictureEncoder", encoder), model, data, column, encoding)
     return _embed_texts(encoder, model, data, column, encoding)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def print_neighbors(
     reference: str, queries: Sequence[str], count: int, ids: str | None, metric: Metric = "cosine"
 ) -> None:
-    """`lab neighbors`: of items and their sums, of new pictures, or of marked words layer by layer."""
+    """`lab neighbors`: of items and their sums, of new pictures and queries, or of marked words layer by layer."""
+    from lab.both_sides import new_entities
     from lab.data.labelled.sources import is_picture
     from lab.embeddings.expression import nearest_to
     from lab.spaces import find_space, is_text_backbone
@@ -33,15 +34,20 @@ def print_neighbors(
         _print_in_context(reference, queries, count)
         return
     space = find_space(reference, ids)
-    new = [query for query in queries if query not in space and is_picture(query)]
-    vectors = dict(zip(new, _embedded(space, reference, new), strict=True)) if new else {}
+    new = new_entities(space, reference, queries)
+    pictures = [query for query in queries if query not in space and query not in new.vectors and is_picture(query)]
+    vectors = dict(zip(pictures, _embedded(space, reference, pictures), strict=True)) if pictures else {}
     for query in queries:
-        if query in vectors:
+        among, told = space, space.name or reference
+        if query in new.vectors and new.among is not None:
+            among, told = new.among, new.told
+            found = among.neighbors(new.vectors[query], count, metric)
+        elif query in vectors:
             found = space.neighbors(vectors[query], count, metric)
         else:
             found = nearest_to(space, query, count, metric)
-        print(f"\n{query}   ({space.name or reference}, {metric})")
-        known, about = _known(space, found.indices[0])
+        print(f"\n{query}   ({told}, {metric})")
+        known, about = _known(among, found.indices[0])
         pairs = zip(found.ids[0], _scores(found.scores[0]), known, strict=True)
         rows = [(f"  {item}", score, *more) for item, score, more in pairs]
         print(columns(rows, ("  item", "distance" if metric == "euclidean" else metric, *about)) if rows else "")

@@ -48,10 +48,12 @@ class TrainedTowers:
     def vectors(self, entities: Entities) -> np.ndarray:
         """Vectors (n, d) float32 of entities of one side, of length 1 where they are compared by cosine.
 
-        Of an entity of which nothing at all is known it is zero. Raises `UserError` where a column holds no such thing.
+        NaN where nothing at all is known of one. Raises `UserError` where a column holds no such thing.
         """
+        import numpy as np
         import torch
 
+        from lab.models.towers.features import something_known
         from lab.models.towers.towers import comparable, in_chunks
 
         section = self.config.user if entities.side == "user" else self.config.item
@@ -61,7 +63,9 @@ class TrainedTowers:
         with torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(torch.from_numpy(self.tensors[f"{entities.side}.{name}"]))
-        return in_chunks(lambda index: comparable(tower(index), self.config.similarity.kind), len(entities.ids))
+        found = in_chunks(lambda index: comparable(tower(index), self.config.similarity.kind), len(entities.ids))
+        known = np.any([something_known(table, len(found)) for table in tables], axis=0)
+        return np.where(known[:, None], found, np.float32("nan"))
 
     # --- texts and pictures alone
 
@@ -96,18 +100,16 @@ class TrainedTowers:
         sides = self._columns[self.kind]
         if not sides:
             told = "; ".join(f"{side}s by {', '.join(self.columns(side)) or 'ids'}" for side in SIDES)
-            raise UserError(f"run {self.name} reads no texts ({told}); a table with these columns can be embedded")
+            raise UserError(f"run {self.name} reads no texts ({told})")
         return "user" if "user" in sides else "item"
 
     def encode(self, items: Sequence[str]) -> np.ndarray:
         """Texts, or pictures by their paths, as (n, d) float32; NaN where there is no known word in a text."""
-        import numpy as np
         import pandas as pd
 
         side = self.side
         table = pd.DataFrame({self._columns[self.kind][side]: list(items)}, dtype=object)
-        vectors = self.vectors(Entities(side, [""] * len(items), table, new=True))
-        return np.where(np.any(vectors, axis=1, keepdims=True), vectors, np.float32("nan"))
+        return self.vectors(Entities(side, [""] * len(items), table, new=True))
 
     # --- rows of a table
 
@@ -136,15 +138,15 @@ class TrainedTowers:
         table = pd.DataFrame({str(column): typed(frame[column]).to_numpy() for column in frame}, dtype=object)
         table = table.replace("", None)
         vectors = self.vectors(Entities(side, ids, table, new=True))
-        kept = np.flatnonzero(np.any(vectors, axis=1))
+        unknown = np.isnan(vectors).any(axis=1)
+        kept = np.flatnonzero(~unknown)
         if not len(kept):
             raise UserError(f"{name}: nothing that run {self.name} reads of {side}s is known of any of its rows")
         metadata = table.iloc[kept].reset_index(drop=True).drop(columns=["id", "vector", "side"], errors="ignore")
         space = EmbeddingSpace(
             [ids[i] for i in kept], vectors[kept], metadata.assign(side=side), f"{side}s of {name} by {self.name}"
         )
-        unknown = np.flatnonzero(~np.any(vectors, axis=1))
-        return space, [f"{ids[i]}: nothing that the run reads is known of it" for i in unknown]
+        return space, [f"{ids[i]}: nothing that the run reads is known of it" for i in np.flatnonzero(unknown)]
 
     def _side_of(self, frame: pd.DataFrame, name: str) -> tuple[Side, str | None]:
         """Whose rows these are, and the column of their ids, if any."""

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lab.evaluation.ranking import by_vectors, rank
+from lab.evaluation.ranking import Scorer, by_vectors, rank
 from lab.evaluation.ranking_metrics import user_metrics
 from lab.models.towers.losses import bpr, log_probability_in_batch, logistic, sampled_softmax
+from lab.models.towers.perceptron import by_perceptron
 from lab.models.towers.towers import TwoTower, in_chunks
 from lab.training.batches import epoch_batches, steps_per_epoch
 from lab.training.config import LoopConfig
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Index = NDArray[np.int64]
 JUDGED_AT = 10
+JUDGED_PAIRS = 2**24
+"""Where a perceptron scores pair by pair, users are judged after an epoch as far as so many pairs go."""
 DENSE_TO = 2**24
 """Up to so many pairs of a user and an item, who had what is kept as a table, whose rows are read in one go."""
 
@@ -227,10 +230,9 @@ class PairLearning(Learner):
         judged = self.judged()
         if not len(judged):
             return {}
-        users, items = (encode(self.model, side, n) for side, n in self._counts())
-        seed = self.run.stream_seed("ties")
-        scorer = by_vectors(users, items)
-        found = rank(scorer, judged, len(items), JUDGED_AT, seen=self.history, allowed=self.allowed, seed=seed)
+        scorer = scorer_of(self.model, *(encode(self.model, side, n) for side, n in self._counts()))
+        seed, items = self.run.stream_seed("ties"), self.pairs.items
+        found = rank(scorer, judged, items, JUDGED_AT, seen=self.history, allowed=self.allowed, seed=seed)
         assert self.validation is not None
         metrics = user_metrics(found.items, self.validation[judged], [JUDGED_AT], ["ndcg", "recall"])
         return {f"validation_{name}": float(np.mean(values)) for name, values in metrics.items()}
@@ -240,9 +242,12 @@ class PairLearning(Learner):
         if self.validation is None:
             return np.empty(0, dtype=np.int64)
         having = np.flatnonzero(np.diff(self.validation.indptr))
-        if len(having) <= self.config.judged_users:
+        most = self.config.judged_users
+        if self.model.perceptron is not None:  # each pair is scored by itself
+            most = max(1, min(most, JUDGED_PAIRS // self.pairs.items))
+        if len(having) <= most:
             return having
-        chosen = self.run.generator("judged users").choice(having, self.config.judged_users, replace=False)
+        chosen = self.run.generator("judged users").choice(having, most, replace=False)
         return np.sort(chosen)
 
 
@@ -250,6 +255,11 @@ def encode(model: TwoTower, side: Literal["user", "item"], count: int) -> NDArra
     """Vectors (count, d) float32 of all entities of one side, in evaluation mode."""
     model.eval()
     return in_chunks(lambda index: model.vectors(side, index), count)
+
+
+def scorer_of(model: TwoTower, users: NDArray[np.float32], items: NDArray[np.float32]) -> Scorer:
+    """What ranks all items for users by the model's own comparison of vectors `users` (u, d) and `items` (n, d)."""
+    return by_vectors(users, items) if model.perceptron is None else by_perceptron(model.perceptron, users, items)
 
 
 def dense_positives(history: csr_array) -> NDArray[np.float32]:

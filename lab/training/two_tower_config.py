@@ -22,14 +22,23 @@ _OWN = {
 class SimilarityConfig(Section):
     """How the vectors of a pair become its score."""
 
-    kind: Literal["cosine", "dot"] = Field("cosine", description="cosine over a temperature, or inner product")
+    kind: Literal["cosine", "dot", "mlp"] = Field(
+        "cosine",
+        description="cosine over a temperature, inner product, or mlp: a perceptron of both vectors, which makes no "
+        "space to search; objective logistic or bpr",
+    )
     temperature: Annotated[float, Field(gt=0)] = Field(0.2, description="of the cosine; lower is sharper")
     learned: bool = Field(False, description="whether the temperature is trained, from there on")
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(
+        [64, 32], min_length=1, description="mlp: widths of the perceptron's hidden layers"
+    )
 
     @model_validator(mode="after")
     def _makes_sense(self) -> SimilarityConfig:
-        if self.kind == "dot" and {"temperature", "learned"} & self.changed():
-            raise ValueError("temperature and learned: mean nothing with kind: dot; leave them out")
+        if self.kind != "cosine" and {"temperature", "learned"} & self.changed():
+            raise ValueError(f"temperature and learned: mean nothing with kind: {self.kind}; leave them out")
+        if self.kind != "mlp" and "hidden" in self.changed():
+            raise ValueError(f"hidden: means nothing with kind: {self.kind}; leave it out")
         return self
 
 

@@ -68,6 +68,19 @@ def told_missing(values: NDArray[np.float32]) -> tuple[int, ...]:
     return tuple(int(column) for column in columns[: 1 if whole else None])
 
 
+def something_known(table: Table, count: int) -> NDArray[np.bool_]:
+    """Of which of the `count` entities of a table anything is known, (n,) bool."""
+    match table:
+        case Codes():
+            return table.values >= 0
+        case Bags():
+            return np.diff(table.offsets) > 0
+        case Numbers():
+            return ~np.isnan(table.values).all(axis=1)
+        case Activations():
+            return np.ones(count, dtype=bool)
+
+
 class RowEncoder(nn.Module):
     """A row of a table for each entity: its own, or its category's; row 0 stands for none and stays zero.
 

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lab.models.towers.features import Table, encoder_of
+from lab.models.towers.perceptron import PairPerceptron
+
+Similarity = Literal["cosine", "dot", "mlp"]
 
 
 class Tower(nn.Module):
@@ -40,7 +43,7 @@ class Tower(nn.Module):
         width = hidden[0] if hidden and combine == "sum" else dimension
         self.names = [table.name for table in tables]
         self.encoders = nn.ModuleList(encoder_of(table, width, sparse_from) for table in tables)
-        self.combine = combine
+        self.combine, self.dimension = combine, dimension
         widths = [width * (len(tables) if combine == "concat" else 1), *hidden, dimension]
         layers: list[nn.Module] = []
         if hidden or combine == "concat":
@@ -57,9 +60,10 @@ class Tower(nn.Module):
 
 
 class TwoTower(nn.Module):
-    """Two towers and how their vectors are compared: by cosine over a temperature, or by inner product.
+    """Two towers and how their vectors are compared: by cosine over a temperature, inner product, or a perceptron.
 
-    `temperature`: fixed, or where `learned` where it starts. With `dot` it is 1.
+    `temperature`: fixed, or where `learned` where it starts; of the cosine alone. `hidden`: of the perceptron (`mlp`)
+    that a pair's two vectors go into.
     """
 
     def __init__(
@@ -67,9 +71,10 @@ class TwoTower(nn.Module):
         user: Tower,
         item: Tower,
         *,
-        similarity: Literal["cosine", "dot"] = "cosine",
+        similarity: Similarity = "cosine",
         temperature: float = 0.2,
         learned: bool = False,
+        hidden: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.user, self.item, self.similarity = user, item, similarity
@@ -78,6 +83,7 @@ class TwoTower(nn.Module):
             self.log_temperature = nn.Parameter(start)
         else:
             self.register_buffer("log_temperature", start)
+        self.perceptron = PairPerceptron(user.dimension, hidden) if similarity == "mlp" else None
 
     @property
     def temperature(self) -> Tensor:
@@ -90,10 +96,12 @@ class TwoTower(nn.Module):
 
     def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
         """Vectors (…, d) of users with vectors (…, d) of items, pair by pair: (…)."""
+        if self.perceptron is not None:
+            return self.perceptron(users, items)
         return (users * items).sum(-1) / self.temperature
 
 
-def comparable(vectors: Tensor, similarity: Literal["cosine", "dot", "mlp"]) -> Tensor:
+def comparable(vectors: Tensor, similarity: Similarity) -> Tensor:
     """Vectors (b, d) as they are compared: of length 1 by cosine, else as they are."""
     return functional.normalize(vectors, dim=1) if similarity == "cosine" else vectors
 
