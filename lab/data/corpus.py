@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from lab.cache import cached_folder
 from lab.config.base import Section
 from lab.data.config import CorpusConfig
-from lab.data.fingerprint import digest
+from lab.data.fingerprint import digest, file_fingerprint
 from lab.data.sentences import sentence_spans
 from lab.data.text import Line, describe, read_lines
 from lab.data.tokenizer import PhrasesConfig, PhraseTable, TokenizerConfig, join_phrases, make_tokenizer
 from lab.errors import UserError
+
+if TYPE_CHECKING:
+    from lab.data.word_ids import WordIds
 
 # Raised whenever the same settings would write other files.
 _VERSION = 2
@@ -47,6 +50,13 @@ class Sentences:
 
     def __len__(self) -> int:
         return self.sentences
+
+    def word_ids(self) -> WordIds:
+        """The same sentences as numbers, on disk in the cache, made once for every vocabulary cut out of them."""
+        from lab.data.word_ids import read_word_ids, write_word_ids
+
+        key = digest("1", file_fingerprint(self.path))
+        return read_word_ids(cached_folder("word-ids", key, lambda folder: write_word_ids(self.path, folder)))
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,23 @@ so a state that was saved and loaded in another process goes on exactly as the o
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from lab.errors import UserError
+
+SCHEDULES: Mapping[str, Callable[[float], float]] = {
+    "linear": lambda done: done,
+    "cosine": lambda done: (1 - math.cos(math.pi * done)) / 2,
+    "constant": lambda done: 0.0,
+}
+"""How much of the way from `learning_rate` to `min_learning_rate` is gone when a share of the epochs is done."""
 
 Tick = Callable[[float], None]
 """Called now and then during an epoch with the share of it that is done; an exception ends the training."""
@@ -27,7 +35,8 @@ class Options:
 
     `architecture`: "cbow" or "skipgram". `objective`: "negative-sampling" or "hierarchical-softmax".
     `window`, `vector_size`, `negative`, `epochs`, `threads`, `batch_words`: counts. `min_count`, `max_vocab`: see
-    `count_words`. `subsample`: 0 is none. The learning rate falls linearly with the words seen.
+    `choose_words`. `subsample`: 0 is none. `schedule`: how the learning rate goes from the first to the last epoch,
+    "linear", "cosine" (half a wave) or "constant"; within an epoch it goes in a line, with the words seen.
     """
 
     architecture: str = "cbow"
@@ -44,13 +53,15 @@ class Options:
     epochs: int = 5
     learning_rate: float = 0.025
     min_learning_rate: float = 0.0001
+    schedule: str = "linear"
     threads: int = 1
     batch_words: int = 10_000
 
     def learning_rates(self, epoch: int) -> tuple[float, float]:
         """Return the learning rate at the start and at the end of an epoch (0 is the first)."""
         fall = self.learning_rate - self.min_learning_rate
-        start, end = (self.learning_rate - fall * done / self.epochs for done in (epoch, epoch + 1))
+        share = SCHEDULES[self.schedule]
+        start, end = (self.learning_rate - fall * share(done / self.epochs) for done in (epoch, epoch + 1))
         return start, end
 
 
@@ -140,19 +151,61 @@ class Engine(Protocol):
         ...
 
 
-def count_words(corpus: Iterable[Sequence[str]], min_count: int = 5, max_vocab: int | None = None) -> Vocabulary:
-    """Count the words of a corpus and keep the frequent ones, in an order that depends on the counts alone.
+def first_vectors(vocabulary: Vocabulary, options: Options, seed: int) -> np.ndarray:
+    """Draw input vectors (V, d) float32 uniformly in [-1/d, 1/d), as gensim has them."""
+    shape = (len(vocabulary), options.vector_size)
+    drawn = np.random.default_rng(seed).random(shape, dtype=np.float32)
+    return (drawn * np.float32(2) - np.float32(1)) / np.float32(options.vector_size)
 
-    Kept are words seen at least `min_count` times. Where that leaves more than `max_vocab`, the least frequent go;
-    words seen equally often go together, as in gensim (`max_final_vocab`), so fewer may be left.
-    Raises `UserError` where no word is left.
+
+def warm_start(
+    state: State, words: Sequence[str], input_vectors: np.ndarray, output_vectors: np.ndarray | None = None
+) -> State:
+    """Begin with vectors that were trained before, `input_vectors` (n, d) of `words`.
+
+    A word of the vocabulary that is among `words` has its vector from there; a new one has the vector that was drawn,
+    as any word has at the start. Words that are not in the vocabulary are passed over. `output_vectors` (n, d), of
+    negative sampling, are taken over in the same way, those of new words being zero; without them all are as in
+    `state`, for hierarchical softmax always, since a tree of other words has other nodes.
+    Raises `UserError` where the dimensions differ or no word is known.
     """
+    dimensions = state.input_vectors.shape[1]
+    if input_vectors.shape[1] != dimensions:
+        raise UserError(
+            f"the vectors to start from have {input_vectors.shape[1]} dimensions, model.vector_size is {dimensions}"
+        )
+    index = state.vocabulary.index
+    there = [(index[word], row) for row, word in enumerate(words) if word in index]
+    if not there:
+        raise UserError("none of the words to start from is in the vocabulary: are they tokenised in the same way?")
+    rows, given = np.array(there).T
+    inputs, outputs = state.input_vectors.copy(), state.output_vectors.copy()
+    inputs[rows] = input_vectors[given]
+    if output_vectors is not None and state.options.objective == "negative-sampling":
+        outputs[rows] = output_vectors[given]
+    return replace(state, input_vectors=inputs, output_vectors=outputs)
+
+
+def count_words(corpus: Iterable[Sequence[str]], min_count: int = 5, max_vocab: int | None = None) -> Vocabulary:
+    """Count the words of a corpus and choose those that get a vector, see `choose_words`."""
     counter: Counter[str] = Counter()
     sentences = 0
     for sentence in corpus:
         counter.update(sentence)
         sentences += 1
-    ranked = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    return choose_words(counter, sentences, min_count, max_vocab)
+
+
+def choose_words(
+    counts: Mapping[str, int], sentences: int, min_count: int = 5, max_vocab: int | None = None
+) -> Vocabulary:
+    """Keep the frequent words of a text, in an order that depends on their counts alone.
+
+    Kept are words seen at least `min_count` times. Where that leaves more than `max_vocab`, the least frequent go;
+    words seen equally often go together, as in gensim (`max_final_vocab`), so fewer may be left.
+    Raises `UserError` where no word is left.
+    """
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     least = min_count
     if max_vocab is not None and max_vocab < len(ranked):
         least = max(least, ranked[max_vocab][1] + 1)
@@ -162,8 +215,8 @@ def count_words(corpus: Iterable[Sequence[str]], min_count: int = 5, max_vocab: 
     return Vocabulary(
         words=tuple(word for word, _ in kept),
         counts=np.array([count for _, count in kept], dtype=np.int64),
-        tokens=sum(counter.values()),
-        types=len(counter),
+        tokens=sum(counts.values()),
+        types=len(counts),
         sentences=sentences,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.models.word2vec.engine import Options, State, Tick, Vocabulary, count_words
+from lab.models.word2vec.engine import Options, State, Tick, Vocabulary, count_words, first_vectors
 
 MAX_JOB_WORDS = 10_000
 """gensim drops what a job holds beyond this many words, without a word."""
@@ -36,15 +36,13 @@ class GensimEngine:
     def start(self, vocabulary: Vocabulary, options: Options, seed: int) -> State:
         """See `Engine.start`: inputs uniform in [-1/d, 1/d), outputs zero, as gensim has them."""
         model = self._workbench(vocabulary, options)
-        shape = (len(vocabulary), options.vector_size)
-        inputs = np.random.default_rng(seed).random(shape, dtype=np.float32)
-        inputs = (inputs * np.float32(2) - np.float32(1)) / np.float32(options.vector_size)
+        inputs = first_vectors(vocabulary, options, seed)
         model.random = np.random.RandomState(seed)
         return State(
             vocabulary=vocabulary,
             options=options,
             input_vectors=inputs,
-            output_vectors=np.zeros(shape, dtype=np.float32),
+            output_vectors=np.zeros_like(inputs),
             epoch=0,
             generators=_generators(model),
         )
