@@ -1,0 +1,216 @@
+"""A funnel: the towers of another run find the candidates, a second stage that looks at each pair puts them in order.
+
+Towers must score everything, so a pair is one inner product; over a hundred candidates a network can afford to look at
+both vectors together (Covington, Adams and Sargin 2016, "Deep neural networks for YouTube recommendations", RecSys).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from lab.config.base import ExperimentConfig, Section
+from lab.errors import UserError
+from lab.experiment import DataFacts, Recipe
+from lab.training.reranker_config import RerankTrainConfig
+
+if TYPE_CHECKING:
+    from lab.data.interactions.config import InteractionsConfig
+    from lab.models.reranker import Reranker
+    from lab.recommend import RankingConfig, RankingTask
+    from lab.runs.writer import RunWriter
+    from lab.serving.candidates import FirstStage
+    from lab.training.reranker import CandidateLists
+
+
+class CandidateIndexConfig(Section):
+    """An approximate index that the first stage asks, instead of comparing with every item."""
+
+    kind: Literal["flat", "ivf", "hnsw"] = Field(
+        "hnsw", description="flat: every item; ivf: lists around centroids; hnsw: a graph (extra `index`)"
+    )
+    least_recall: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="of the exact best that it has to find: the least nprobe or efSearch that does is taken"
+    )
+
+
+class RerankerConfig(Section):
+    """The second stage."""
+
+    hidden: list[Annotated[int, Field(ge=1)]] = Field([64], description="widths of the hidden layers; none: linear")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.3, description="after each hidden layer")
+    choosing: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.25,
+        description="share of validation users by whom the epoch is chosen; the others' lists teach",
+    )
+
+
+class FunnelConfig(ExperimentConfig):
+    """`experiment: funnel`."""
+
+    experiment: Literal["funnel"] = "funnel"
+    retriever: str = Field(
+        "run:last", description="run:REF, a run of two_tower, whose data and rules are taken (run:this: of this study)"
+    )
+    candidates: Annotated[int, Field(ge=2)] = Field(100, description="items that the first stage hands to the second")
+    index: CandidateIndexConfig | None = Field(None, description="by default the first stage searches exactly")
+    ranker: RerankerConfig = Field(default_factory=RerankerConfig)
+    train: RerankTrainConfig = Field(default_factory=RerankTrainConfig)
+
+
+def plan(config: FunnelConfig) -> DataFacts:
+    """Find the towers' run, and read, clean and split its pairs."""
+    from lab.recommend import describe_ranking_task
+
+    data, ranking = rules_of(config)
+    if config.index:
+        from lab.embeddings.index import require_faiss
+
+        require_faiss()
+        if ranking.candidates == "new":
+            raise UserError("index: items held out of training are few and searched exactly; leave index out")
+    facts = describe_ranking_task(data)
+    if not facts.counts.get("validation"):
+        raise UserError("retriever: its split has no validation pairs, from which a second stage learns")
+    return facts
+
+
+def rules_of(config: FunnelConfig) -> tuple[InteractionsConfig, RankingConfig]:
+    """The data of the towers' run, and how its rankings are judged. Raises `UserError` where it has no such towers."""
+    from lab.data.interactions.config import InteractionsConfig
+    from lab.recommend import RankingConfig
+    from lab.runs.built_on import PREFIX, find_run
+
+    if not config.retriever.startswith(PREFIX):
+        raise UserError(f"retriever: {config.retriever}: expected run: and a run of two_tower, e.g. run:last")
+    found = find_run(config.retriever.removeprefix(PREFIX).strip())
+    if found.experiment != "two_tower":
+        raise UserError(f"retriever: {found.id} is a run of {found.experiment}; expected one of two_tower")
+    values = found.config if isinstance(found.config, dict) else found.config.model_dump(mode="json")
+    if (values.get("similarity") or {}).get("kind") == "mlp":
+        raise UserError("retriever: its pairs are scored by a perceptron, which cannot be searched; expected vectors")
+    return (
+        InteractionsConfig.model_validate(values["data"]),
+        RankingConfig.model_validate(values.get("ranking") or {}),
+    )
+
+
+def run(config: FunnelConfig, run: RunWriter) -> None:
+    """Towers' vectors → candidates → a re-ranker, trained on validation pairs → both stages over the test users."""
+    from dataclasses import replace
+
+    from lab.recommend import about_task, load_ranking_task, record_ranking, record_ranking_task
+    from lab.serving.candidates import NUMBERS
+    from lab.serving.funnel import Funnel, JudgedAlone, compare_stages, learners_and_choosers, list_scorer
+    from lab.training.loop import train
+    from lab.training.reranker import RerankLearning, reordered
+
+    run.stage("read the data")
+    data, ranking = rules_of(config)
+    task = load_ranking_task(data)
+    record_ranking_task(run, task)
+
+    run.stage("find candidates")
+    funnel = Funnel(task, ranking, first_stage(config, task, ranking, run), config.candidates)
+    learning, choosing = learners_and_choosers(
+        funnel.users("validation"), config.ranker.choosing, run.generator("choosing")
+    )
+    lists = {part: funnel.lists(part, users) for part, users in (("train", learning), ("choose", choosing))}
+
+    run.stage("train")
+    model = new_reranker(config, lists["train"], funnel.sides.items.shape[1], run.stream_seed("initialisation"))
+    learner = RerankLearning(model, funnel.sides, lists["train"], lists["choose"], config.train, run)
+    fitted = train(learner, config.train, run)
+
+    run.stage("evaluate")
+    details: dict[str, Any] = {}
+    for part in task.judged:
+        users = choosing if part == "validation" else funnel.users(part)
+        if not len(users):
+            continue  # of which record_ranking would warn, and did in the towers' run
+        shown = lists["choose"] if part == "validation" else funnel.lists(part, users)
+        order, scores = reordered(model, funnel.sides, shown)
+        scorer = list_scorer(replace(shown, items=order), scores, task.users, task.items)
+        alone = JudgedAlone(task.interactions, task.split, part, users)
+        details = record_ranking(run, alone, scorer, ranking, funnel.stage.items)
+        details["stages"] = compare_stages(run, funnel, part, shown, order)
+    details["milliseconds"] = funnel.milliseconds_per_user(model)
+
+    run.stage("save")
+    if config.train.save_weights:
+        tensors = {name: tensor.numpy() for name, tensor in learner.tensors().items()}
+        run.save_tensors("reranker", tensors, {"numbers": NUMBERS, "hidden": config.ranker.hidden})
+    taught = {"users": len(learner.telling), "pairs": int(learner.hits.sum()), "choosing": len(choosing)}
+    epochs = {"planned": config.train.epochs, "done": fitted.epochs, "best": fitted.best_epoch}
+    run.save_json(
+        "funnel", {"taught": taught, "epochs": epochs, "seconds": fitted.seconds, **about_task(task), **details}
+    )
+
+
+def first_stage(config: FunnelConfig, task: RankingTask, ranking: RankingConfig, run: RunWriter) -> FirstStage:
+    """The towers' vectors, and where the config asks for one an index over the items that may be shown."""
+    import numpy as np
+
+    from lab.recommend import allowed_items
+    from lab.runs.built_on import PREFIX
+    from lab.runs.refs import load_run
+    from lab.serving.bundle import searched_of
+    from lab.serving.candidates import FirstStage
+    from lab.serving.measure import drawn_queries, least_effort, measured_indexes, spoken_point
+
+    towers = load_run(config.retriever.removeprefix(PREFIX))
+    vectors = searched_of(towers.space(), towers)
+    if vectors.users is None or (vectors.user_ids, vectors.ids) != (task.interactions.users, task.interactions.items):
+        raise UserError(f"retriever: run {towers.id} has vectors of other users or items than its data hold now")
+    if config.index is None:
+        return FirstStage(vectors.users, vectors.items)
+    allowed = allowed_items(task, ranking, "test")
+    places = np.arange(task.items) if allowed is None else np.flatnonzero(allowed)
+    queries = drawn_queries(vectors.users, "users", run.stream_seed("queries"))
+    indexes, told = measured_indexes(queries, vectors.items[places], vectors.metric, seed=run.stream_seed("index"))
+    chosen = least_effort(told, config.index.kind, config.index.least_recall)
+    indexes[config.index.kind].spend(chosen["effort"])
+    run.save_json("serving", {**told, "chosen": {"kind": chosen["kind"], "effort": chosen["effort"]}})
+    run.log(f"candidates by {spoken_point(chosen)}")
+    return FirstStage(vectors.users, vectors.items, indexes[config.index.kind], places)
+
+
+def new_reranker(config: FunnelConfig, lists: CandidateLists, dimension: int, seed: int) -> Reranker:
+    """A re-ranker whose weights are drawn from `seed`, its numbers scaled as the lists that teach have them."""
+    import torch
+
+    from lab.models.reranker import Reranker
+
+    numbers = torch.from_numpy(lists.numbers[lists.items >= 0])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Reranker(
+            dimension,
+            numbers.mean(dim=0),
+            numbers.std(dim=0),
+            hidden=config.ranker.hidden,
+            dropout=config.ranker.dropout,
+        )
+
+
+def spoken(key: str, value: Any, config: FunnelConfig) -> str | None:
+    """Settings of a funnel as people say them."""
+    return f"{value} candidates" if key == "candidates" else None
+
+
+def title(config: FunnelConfig) -> str:
+    """The whole row in words."""
+    return f"funnel, {config.candidates} candidates re-ranked"
+
+
+recipe = Recipe(
+    name="funnel",
+    summary="a second stage re-orders what the towers of another run find; indexes measured",
+    version=1,
+    config=FunnelConfig,
+    plan=plan,
+    run=run,
+    spoken=spoken,
+    title=title,
+)
