@@ -63,10 +63,17 @@ def print_outcome(outcome: Run | StudyRecord, write_report: bool) -> None:
 
     comparison = compare(outcome)
     print(f"\n{_answer(outcome, comparison)}")
+    report = None
     if write_report:
         from lab.report.build import build
 
-        print(f"\nReport: {os.path.relpath(build(outcome))}   (open it in a browser; it needs no network)")
+        report = build(outcome)
+        print(f"\nReport: {os.path.relpath(report)}   (open it in a browser; it needs no network)")
+    if outcome.trackers:
+        from lab.terminal_trackers import tell_report
+
+        for warning in tell_report(outcome, comparison, report):
+            print(f"warning: {warning}")
     print("\nNext:")
     for words in _next_commands(outcome, comparison):
         print(f"  {command(*words)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,13 +104,32 @@ def run_subject(path: Path, name: str, study: str | None, goes_on: bool) -> Subj
         facts=Facts("run", run.id, name, run.experiment, path, tags, goes_on),
         params=flatten(config),
         history=lambda: _history(path),
-        results=lambda: result_metrics(read_json(path / "results.json")["results"]),
+        results=lambda: result_metrics(path),
         artifacts=lambda: [*_files(path), *sorted((path / "figures").glob("*.png"))],
         parent=study,
     )
 
 
-def study_subject(record: StudyRecord) -> Subject:
+def tell_study(
+    record: StudyRecord, makers: Mapping[str, MakeTracker], results: Mapping[str, float], files: Sequence[Path]
+) -> list[str]:
+    """Tell trackers what the runs of a study that has ended come to; what they could not do, a line each.
+
+    `results`: numbers by name; `files`: below the folder of the study, such as its report.
+    """
+    status: Status = "failed" if any(cell.status == "failed" for cell in record.cells) else "finished"
+    followers = [Follower(name, make) for name, make in makers.items()]
+    for follower in followers:
+        follower.begin(study_subject(record, results, files))
+        follower.end(record.name, status)
+    for follower in followers:
+        follower.close()
+    return [follower.warning for follower in followers if follower.warning]
+
+
+def study_subject(
+    record: StudyRecord, results: Mapping[str, float] | None = None, files: Sequence[Path] = ()
+) -> Subject:
     """What there is to tell of a study, but for its runs."""
     experiments = sorted({cell.experiment for cell in record.cells})
     title = record.report.get("title")
@@ -119,20 +138,27 @@ def study_subject(record: StudyRecord) -> Subject:
         facts=Facts("study", record.name, record.name, ", ".join(experiments), record.path, tags, goes_on=True),
         params={},
         history=list,
-        results=dict,
-        artifacts=lambda: _files(record.path),
+        results=lambda: results or {},
+        artifacts=lambda: [*_files(record.path), *files],
     )
 
 
-def result_metrics(results: list[dict[str, Any]]) -> dict[str, float]:
-    """Results as numbers with names: `test/analogies/accuracy`, the ends of its interval as `…/low` and `…/high`."""
+def result_metrics(path: Path) -> dict[str, float]:
+    """The results of a finished run by name, each with its interval as `named_interval` has it."""
+    if read_json(path / "run.json")["status"] != "finished":
+        return {}
     found: dict[str, float] = {}
-    for result in results:
+    for result in read_json(path / "results.json")["results"]:
         parts = [result["split"], result["evaluation"], result["metric"], result.get("label")]
         name = "/".join(str(part) for part in parts if part)
-        values = {name: result["value"], f"{name}/low": result.get("low"), f"{name}/high": result.get("high")}
-        found |= {key: float(value) for key, value in values.items() if isinstance(value, int | float)}
+        found |= named_interval(name, result["value"], result.get("low"), result.get("high"))
     return found
+
+
+def named_interval(name: str, value: float | None, low: float | None, high: float | None) -> dict[str, float]:
+    """A number and the ends of its interval, as far as they are known: `name`, `name/low`, `name/high`."""
+    values = {name: value, f"{name}/low": low, f"{name}/high": high}
+    return {key: float(number) for key, number in values.items() if number is not None}
 
 
 def _history(path: Path) -> Iterator[Metrics]:

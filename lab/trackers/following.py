@@ -14,7 +14,8 @@ from typing import Any
 from lab.trackers.installed import MakeTracker
 from lab.trackers.tracker import Facts, Status, Tracker
 
-PATIENCE = 15.0  # seconds: a call that takes longer, once all runs have ended, is not waited for
+PATIENCE = 30.0  # seconds: a call that takes longer, once all runs have ended, is not waited for
+LONGEST_ERROR = 300  # characters of it in the warning
 PAUSE = 30.0  # seconds for which a tracker that failed is left alone
 
 Metrics = tuple[int, Mapping[str, float]]
@@ -98,7 +99,7 @@ class Follower:
             except Exception as error:
                 self._pause_ends = time.monotonic() + PAUSE
                 self._gave_up = self._closing
-                self._warn(f"failed ({' '.join(f'{type(error).__name__}: {error}'.split())[:200]})")
+                self._warn(f"failed ({_one_line(error)})")
 
     def _begin(self, subject: Subject, so_far: Iterable[Metrics]) -> None:
         facts = subject.facts
@@ -129,7 +130,7 @@ class Follower:
         tracker = self._open.pop(id, None)
         if tracker is None:
             return
-        if status == "finished" and (values := subject.results()):
+        if values := subject.results():
             tracker.results(values)
             self._made += 1
         for path in subject.artifacts():
@@ -141,3 +142,8 @@ class Follower:
     def _warn(self, what: str) -> None:
         if self.warning is None:
             self.warning = f"tracker {self.name} {what}; the runs go on, and their folders have everything"
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR - 1]}…"

@@ -15,7 +15,8 @@ from lab.config import load
 from lab.errors import ConfigError, LabError, UserError
 from lab.runs.run import Run
 from lab.runs.study import StudyError
-from lab.runs.tracking import result_metrics
+from lab.runs.tracking import named_interval
+from lab.terminal import print_outcome
 from lab.trackers import following
 from lab.trackers.installed import trackers, wanted
 
@@ -142,10 +143,23 @@ def test_a_run_is_told_from_its_config_to_its_results(told):
     assert told.of("end")[0]["status"] == "finished"
 
 
-def test_a_result_without_a_value_or_an_interval_is_left_out():
-    about = {"evaluation": "walk", "split": "test"}
-    results = [{**about, "metric": "a", "value": None, "low": None}, {**about, "metric": "b", "value": 1, "high": 2.0}]
-    assert result_metrics(results) == {"test/walk/b": 1.0, "test/walk/b/high": 2.0}
+def test_what_is_not_known_of_a_number_is_left_out():
+    assert named_interval("a", None, None, None) == {}
+    assert named_interval("a", 1, None, 2.0) == {"a": 1.0, "a/high": 2.0}
+
+
+def test_the_tables_and_the_report_of_a_study_are_told_at_its_end(told, capsys):
+    study = lab.run({**CONFIG, "name": "walks", "sweep": {"seed": [0, 1, 2]}}, quiet=True)
+    print_outcome(study, write_report=True)
+    (values,) = (call["values"] for call in told.of("results", "walks"))
+    (row,) = lab.compare(study).tables[0].rows
+    expected = {"": row.value, "/low": row.low, "/high": row.high}
+    assert values == {f"test/walk/place/{row.label}{end}": value for end, value in expected.items()}
+    assert [c["name"] for c in told.of("artifact", "walks")] == ["study.json", "study.json", "report.html"]
+    assert [c["status"] for c in told.of("end", "walks")] == ["finished", "finished"]
+    told.misbehave("begin", "raise")
+    print_outcome(study, write_report=False)
+    assert capsys.readouterr().out.count("warning: tracker toy failed (OSError") == 1
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
