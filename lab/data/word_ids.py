@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit
 
 _BLOCK = 1 << 22
+_FIRST_TYPES, _FIRST_BYTES = 1 << 16, 1 << 20  # room in the table at first; it grows
 
 
 class WordIds(NamedTuple):
@@ -54,7 +55,7 @@ def write_word_ids(text: Path, folder: Path) -> None:
         open(folder / "starts.int64", "wb") as starts,
     ):
         starts.write(np.zeros(1, dtype=np.int64).tobytes())
-        table, total = _new_table(1 << 16, 1 << 20), 0
+        table, total = _new_table(_FIRST_TYPES, _FIRST_BYTES), 0
         for block in _whole_lines(file):
             table, numbers, ends = _scan(table, block)
             ids.write(numbers.tobytes())

@@ -179,6 +179,8 @@ def _train_parts(
     total = int(starts[-1])
     parts = np.searchsorted(starts, [total * thread // threads for thread in range(threads + 1)])
     chunks = total // _CHUNK + 2
+    if tick is not None:
+        tick(0.0)
     with ThreadPoolExecutor(threads) as pool:
         futures = [
             pool.submit(work, thread, first, last, generator.integers(2**64, size=chunks, dtype=np.uint64))
@@ -187,10 +189,9 @@ def _train_parts(
         ]
         try:
             waiting = set(futures)
-            while waiting:
+            while waiting := wait(waiting, _TICK_SECONDS, FIRST_EXCEPTION).not_done:
                 if tick is not None:
-                    tick(sum(done) / max(1, total))
-                waiting = wait(waiting, _TICK_SECONDS, FIRST_EXCEPTION).not_done
+                    tick(sum(done) / total)
         finally:
             stopped = True
         for future in futures:
