@@ -28,6 +28,7 @@ SETTINGS = {
 }
 """For a server that is down and a terminal that stays quiet; what the environment says instead, stands."""
 
+LONGEST_NAME = 250  # characters of the name of a metric or parameter
 LONGEST_VALUE = 500  # characters of a parameter that every version of the server takes
 MOST_PARAMS, MOST_METRICS = 100, 1000  # in one request
 ENDED = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -126,7 +127,7 @@ def _client() -> Any:
 
 def _key(name: str) -> str:
     """A name as MLflow takes it: `recall@10` is `recall_at_10`."""
-    return re.sub(r"[^\w\-. /]", "_", name.replace("@", "_at_"))
+    return re.sub(r"[^\w\-. /]", "_", name.replace("@", "_at_"))[:LONGEST_NAME]
 
 
 def _value(value: Any) -> str:
