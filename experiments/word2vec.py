@@ -51,13 +51,23 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How long and how fast."""
 
-    engine: Literal["gensim"] = "gensim"
+    engine: Literal["gensim", "lab"] = Field(
+        "gensim", description="lab: the same objectives several times as fast, noise words shared within a window"
+    )
     epochs: PositiveInt = Field(5, description="passes over the corpus")
     learning_rate: PositiveFloat = Field(0.025, description="at the start")
-    min_learning_rate: PositiveFloat = Field(0.0001, description="at the end; the decay is linear in words seen")
+    min_learning_rate: PositiveFloat = Field(0.0001, description="at the end")
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="how the learning rate falls over the epochs; within one it falls in a line, word by word"
+    )
     threads: PositiveInt = Field(1, description="1: the same vectors bit for bit; more: faster, not repeatable")
     batch_words: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        10_000, description="words a job; the learning rate falls from job to job"
+        10_000, description="gensim: words a job; the learning rate falls from job to job"
+    )
+    start_from: str | None = Field(
+        None,
+        description="`run:REF` of word2vec, or a file of vectors: words found there begin with their vectors (and, of "
+        "a run with negative sampling, output vectors); new words begin as they always do",
     )
 
     @model_validator(mode="after")
@@ -96,11 +106,13 @@ def plan(config: Word2VecConfig) -> DataFacts:
     from lab.data.fingerprint import digest
     from lab.data.text import describe
     from lab.evaluate import load_tests
+    from lab.starting_vectors import start_fingerprint
 
     facts = describe(config.data)
     similarities, analogies = load_tests(config.evaluate.similarity, config.evaluate.analogies)
     tests = [*(test.fingerprint for test in similarities), *(test.fingerprint for test in analogies)]
-    return replace(facts, fingerprint=digest(facts.fingerprint, *tests))
+    facts = replace(facts, fingerprint=digest(facts.fingerprint, *tests))
+    return replace(facts, inputs=start_fingerprint(config.train.start_from))
 
 
 def run(config: Word2VecConfig, run: RunWriter) -> None:
@@ -108,7 +120,6 @@ def run(config: Word2VecConfig, run: RunWriter) -> None:
     from lab.data.corpus import build_corpus
     from lab.evaluate import evaluate_space
     from lab.evaluation.words import record
-    from lab.models.word2vec.gensim_engine import GensimEngine
     from lab.models.word2vec.held_out_loss import hold_out
 
     run.stage("tokenise")
@@ -117,7 +128,7 @@ def run(config: Word2VecConfig, run: RunWriter) -> None:
 
     run.stage("count words")
     options = engine_options(config)
-    engine = GensimEngine()
+    engine = make_engine(config.train.engine)
     vocabulary = engine.build(corpus.training, options)
     seed = config.data.held_out.seed
     pairs = hold_out(corpus.held_out, vocabulary, options, tokens=corpus.held_out.tokens, seed=seed)
@@ -150,7 +161,7 @@ def train(
     losses: list[float] = []
     checkpoint = run.latest_checkpoint()
     if checkpoint is None:
-        state = engine.start(vocabulary, options, run.stream_seed("word2vec"))
+        state = start(run, engine, options, vocabulary)
         measure(run, state, pairs, losses)
     else:
         state = State.restore(vocabulary, options, checkpoint.tensors, checkpoint.state)
@@ -162,6 +173,33 @@ def train(
         measure(run, state, pairs, losses)
         run.checkpoint(state.epoch, state.tensors(), state.progress() | {"losses": losses})
     return state, losses
+
+
+def start(run: RunWriter, engine: Engine, options: Options, vocabulary: Vocabulary) -> State:
+    """Draw the first vectors; where `train.start_from` names others, the words found there begin with those."""
+    from lab.models.word2vec.engine import warm_start
+    from lab.starting_vectors import starting_vectors
+
+    state = engine.start(vocabulary, options, run.stream_seed("word2vec"))
+    source = run.config.train.start_from
+    if source is None:
+        return state
+    space, output_vectors = starting_vectors(source)
+    words = [str(word) for word in space.ids]
+    known = len(vocabulary.index.keys() & set(words))
+    run.log(f"{known:,} of {len(vocabulary):,} words begin with the vectors of {source}, the others are new")
+    return warm_start(state, words, space.vectors, output_vectors)
+
+
+def make_engine(name: str) -> Engine:
+    """Return the engine of `train.engine`."""
+    if name == "gensim":
+        from lab.models.word2vec.gensim_engine import GensimEngine
+
+        return GensimEngine()
+    from lab.models.word2vec.lab_engine import LabEngine
+
+    return LabEngine()
 
 
 def measure(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[float]) -> None:
@@ -249,7 +287,6 @@ def estimate(config: Word2VecConfig) -> Estimate:
 
     from lab.data.text import describe, read_lines
     from lab.data.tokenizer import make_tokenizer
-    from lab.models.word2vec.gensim_engine import GensimEngine
 
     # Paragraphs are counted by their lines, so they are sampled by lines too.
     unit = "sentence" if config.data.unit == "paragraph" else config.data.unit
@@ -264,9 +301,10 @@ def estimate(config: Word2VecConfig) -> Estimate:
     total = max(tokens, round(tokens * lines / len(probe)))
 
     options = replace(engine_options(config), min_count=1, max_vocab=None)
-    engine = GensimEngine()
+    engine = make_engine(config.train.engine)
     vocabulary = engine.build(probe, options)
     state = engine.start(vocabulary, options, seed=0)
+    engine.train_epoch(state, probe[:1])  # what is compiled is compiled once
     started = time.process_time()
     engine.train_epoch(state, probe)
     seconds = (time.process_time() - started) / options.threads * total / tokens * options.epochs
@@ -289,12 +327,12 @@ def load_encoder(run: Run) -> Encoder:
 
 
 def engine_options(config: Word2VecConfig) -> Options:
-    """Flatten the config into the engine's options; only `train.engine` itself is not one of them."""
+    """Flatten the config into the engine's options; `train.engine` and `train.start_from` are none of them."""
     from lab.models.word2vec.engine import Options
 
     sections = config.vocabulary, config.model, config.train
     values = {name: value for section in sections for name, value in section.model_dump().items()}
-    del values["engine"]
+    del values["engine"], values["start_from"]
     return Options(**values)
 
 

@@ -82,7 +82,14 @@ def test_every_option_of_the_engine_is_a_key():
             "cbow_mean": False,
             "subsample": 0.1,
         },
-        "train": {"epochs": 7, "learning_rate": 0.2, "min_learning_rate": 0.1, "threads": 2, "batch_words": 8},
+        "train": {
+            "epochs": 7,
+            "learning_rate": 0.2,
+            "min_learning_rate": 0.1,
+            "schedule": "cosine",
+            "threads": 2,
+            "batch_words": 8,
+        },
     }
     options = engine_options(Word2VecConfig.model_validate(changed))
     assert vars(options) == {name: value for section in changed.values() for name, value in section.items()}
@@ -119,9 +126,14 @@ def test_plan_covers_text_and_tests(files, tmp_path):
         plan(Word2VecConfig.model_validate(config_of(files, evaluate=twice)))
 
 
+ENGINES = pytest.mark.parametrize("engine", ["gensim", "lab"])
+
+
+@ENGINES
 @pytest.mark.parametrize("model", FOUR, ids=NAMES)
-def test_a_run_leaves_all_that_it_should(model, files, home):
+def test_a_run_leaves_all_that_it_should(model, engine, files, home):
     base = config_of(files)
+    base["train"] |= {"engine": engine}
     run = lab.run(base | {"model": base["model"] | model}, quiet=True)
     assert run.status == "finished"
     space = run.space()
@@ -163,9 +175,11 @@ def test_a_run_leaves_all_that_it_should(model, files, home):
     assert not run.warnings
 
 
+@ENGINES
 @pytest.mark.parametrize("number", [0, 3])
-def test_interrupted_twice_equals_uninterrupted(number, files, home, monkeypatch):
+def test_interrupted_twice_equals_uninterrupted(number, engine, files, home, monkeypatch):
     config = config_of(files)
+    config["train"] |= {"engine": engine}
     config["model"] |= FOUR[number]
     whole = lab.run(config, quiet=True)
     monkeypatch.setenv("LAB_HOME", str(home / "other"))
@@ -278,6 +292,30 @@ def test_the_text_is_tokenised_once_for_all_cells(files, home, monkeypatch):
     record = lab.run(study, quiet=True)
     assert len(record.cells) == 4
     assert len(written) == 1
+
+
+def test_training_goes_on_from_another_run_or_file(files, home):
+    config = config_of(files, train={"engine": "lab"})
+    old = lab.run(config, quiet=True)
+    more = files / "more.txt"
+    more.write_text((files / "text.txt").read_text() + "zebra cat zebra dog\n" * 5)
+    old.space().save(home / "vectors.parquet")
+    for source, loss in (("run:last", True), (str(home / "vectors.parquet"), False)):
+        new = lab.run(
+            config_of(files, data={"source": str(more)}, train={"engine": "lab", "start_from": source}), quiet=True
+        )
+        assert "14 of 15 words begin with the vectors of" in new.log
+        # The output vectors of a run come along, so the loss goes on where it was.
+        assert (abs(new.metrics["loss"][0] - old.metrics["loss"].iloc[-1]) < 0.05) == loss
+        assert "zebra" in new.space()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"), [("nowhere.txt", "is no file; expected one of vectors, or run:REF"), ("run:none", "no run")]
+)
+def test_what_cannot_be_started_from_is_refused(source, message, files, home):
+    with pytest.raises(UserError, match=message):
+        lab.run(config_of(files, train={"start_from": source}), quiet=True)
 
 
 @pytest.mark.slow

@@ -61,6 +61,16 @@ def test_the_learning_rate_falls_in_a_line_from_first_to_last_epoch():
     assert np.allclose(rates, [(0.5, 0.4), (0.4, 0.3), (0.3, 0.2), (0.2, 0.1)])
 
 
+@pytest.mark.parametrize(("schedule", "middle"), [("cosine", 0.3), ("constant", 0.5)])
+def test_the_learning_rate_may_fall_otherwise(schedule, middle):
+    options = Options(epochs=4, learning_rate=0.5, min_learning_rate=0.1, schedule=schedule)
+    rates = [options.learning_rates(epoch) for epoch in range(4)]
+    assert [start for start, _ in rates[1:]] == [end for _, end in rates[:-1]]
+    assert rates[0][0] == 0.5
+    assert rates[1][1] == pytest.approx(middle)
+    assert rates[3][1] == pytest.approx(0.1 if schedule == "cosine" else 0.5)
+
+
 def test_a_state_comes_back_from_its_tensors_and_json():
     vocabulary = Vocabulary(("a", "b"), np.array([2, 1]), 3, 2, 1)
     vectors = np.arange(6, dtype=np.float32).reshape(2, 3)

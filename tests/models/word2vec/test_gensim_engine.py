@@ -40,7 +40,9 @@ CHANGES = {
     "learning_rate": 0.05,
     "min_learning_rate": 0.01,
     "batch_words": 100,
+    "schedule": "cosine",
 }
+IN_ONE_CALL = {name: value for name, value in CHANGES.items() if name != "schedule"}  # gensim has but the line
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +92,8 @@ def train_in_gensim(options: Options, text, start: State) -> tuple[np.ndarray, n
 
 @pytest.mark.parametrize(
     "options",
-    [*FOUR, *(dataclasses.replace(SMALL, **{name: value}) for name, value in CHANGES.items())],
-    ids=[*NAMES, *CHANGES],
+    [*FOUR, *(dataclasses.replace(SMALL, **{name: value}) for name, value in IN_ONE_CALL.items())],
+    ids=[*NAMES, *IN_ONE_CALL],
 )
 def test_epoch_by_epoch_is_what_gensim_does_in_one_call(options, text):
     start = train(options, text, epochs=0)
