@@ -23,10 +23,13 @@ from lab.report.finetune_maps import finetune_maps
 from lab.report.maps import MOST_MAPS, build_maps, map_sources
 from lab.report.numbers import spoken_label
 from lab.report.parts import Parts, parts_of
-from lab.report.rankings import EXPERIMENTS as RANKING
+from lab.report.ranking_groups import EXPERIMENTS as RANKING
+from lab.report.ranking_groups import split_groups
 from lab.report.rankings import RankingsPage, rankings_page
 from lab.report.scoreboard import Part, Scoreboard, scoreboard
 from lab.report.sections import config_section, data_table, problems
+from lab.report.serving import ServingPage, serving_page
+from lab.report.spaces import SpacesPage, SpacesSection, spaces_section
 from lab.report.style import COLORS
 from lab.report.subject import Subject, subject_of
 from lab.report.teach import teach_section
@@ -41,6 +44,7 @@ HERE = Path(__file__).parent
 LONGEST_LABEL = 120
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # they would turn the sentence around a label
 VENDOR = ("regl.min.js", "pub-sub-es.js", "regl-scatterplot.min.js")
+VIEWER = ("page.js", "tables.js", "data.js", "colors.js", "map.js", "maps.js", "start.js")
 
 
 @dataclass
@@ -76,6 +80,7 @@ class Page:
     finetune: FinetunePage | None
     embeddings: AutoencoderPage | None
     rankings: RankingsPage | None
+    serving: ServingPage | None
     chapters: list[Chapter]
     certainty: list[str]
     legend: list[dict[str, Any]]
@@ -83,6 +88,7 @@ class Page:
     figures: list[Any]
     problems: list[dict[str, str]]
     maps: Any
+    spaces: SpacesSection | None
     neighbors: Any
     teach: Any
     data: dict[str, Any]
@@ -119,7 +125,7 @@ def build(target: Any, out: str | Path | None = None) -> Path:
     return path
 
 
-def render(page: Page) -> str:
+def render(page: Page | SpacesPage, template: str = "template.html") -> str:
     """The page as HTML. Only what this module reads from its own folder, and JSON made safe for it, is not escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -127,8 +133,8 @@ def render(page: Page) -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    scripts = _scripts() if page.maps else []
-    return environment.get_template("template.html").render(
+    scripts = _scripts()[0 if page.maps else 1 :]
+    return environment.get_template(template).render(
         page=page,
         style=Markup((HERE / "report.css").read_text(encoding="utf-8")),
         policy=policy(scripts),
@@ -140,18 +146,20 @@ def render(page: Page) -> str:
 def policy(scripts: list[str]) -> str:
     """A Content-Security-Policy under which only these scripts run, and nothing is fetched from anywhere.
 
-    regl compiles its drawing commands from text, hence 'unsafe-eval'.
+    regl compiles its drawing commands from text, hence 'unsafe-eval' where there are maps.
     """
     hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts]
-    allowed = " ".join([*hashes, "'unsafe-eval'"]) if scripts else "'none'"
+    allowed = " ".join([*hashes, *(["'unsafe-eval'"] if len(scripts) > 1 else [])])
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
 
 
 @cache
 def _scripts() -> list[str]:
+    """What draws the maps, by others, and the viewer."""
     licences = (HERE / "vendor" / "LICENSES.txt").read_text(encoding="utf-8")
     vendored = "\n".join((HERE / "vendor" / name).read_text(encoding="utf-8") for name in VENDOR)
-    return [f"/*!\n{licences}*/\n{vendored}", (HERE / "viewer.js").read_text(encoding="utf-8")]
+    viewer = "\n".join((HERE / "viewer" / name).read_text(encoding="utf-8") for name in VIEWER)
+    return [f"/*!\n{licences}*/\n{vendored}", f"(function () {{\n'use strict';\n{viewer}}})();"]
 
 
 def _page(subject: Subject) -> Page:
@@ -159,15 +167,15 @@ def _page(subject: Subject) -> Page:
     subject = replace(subject, rows=rows)
     parts = parts_of(rows)
     finetune, embeddings = finetune_page(parts.finetune), autoencoder_page(parts.embeddings)
-    rankings = rankings_page(rows)
+    rankings, serving = rankings_page(rows), serving_page(rows)
     others = [row for row in rows if not _told(row, finetune, embeddings)]
     board = scoreboard(rows, _compared(finetune, embeddings, parts, others))
-    chapters = _chapters(rows, others, finetune, embeddings, board)
+    chapters = _chapters(rows, others, finetune, embeddings, board, rankings)
     sources = map_sources(others)
     tuned = finetune_maps(finetune.groups, finetune.choices) if finetune else []
-    maps = build_maps(
-        [*tuned, *(embedding_maps(embeddings.groups) if embeddings else []), *sources], settings.map, settings.words
-    )
+    coded = embedding_maps(embeddings.groups) if embeddings else []
+    maps = build_maps([*tuned, *coded, *sources], settings.map, settings.words)
+    spaces = spaces_section([*tuned, *coded, *sources])
     folded = [*(finetune.folded if finetune else []), *(embeddings.folded if embeddings else [])]
     drawn = [row for row in rows if row not in folded]
     curves = learning_curves(drawn)
@@ -175,6 +183,8 @@ def _page(subject: Subject) -> Page:
     figures = [
         *(figure for page in (finetune, embeddings) if page for figure in page.figures),
         *(rankings.figures if rankings else []),
+        *(spaces.figures if spaces else []),
+        *(serving.figures if serving else []),
         *curves.values(),
         *(figure for group in groups for figure in [*group.figures, *group.more]),
     ]
@@ -191,6 +201,7 @@ def _page(subject: Subject) -> Page:
         finetune=finetune,
         embeddings=embeddings,
         rankings=rankings,
+        serving=serving,
         chapters=chapters,
         certainty=list(dict.fromkeys(text for chapter in chapters for text in chapter.certainty)),
         legend=[
@@ -202,6 +213,7 @@ def _page(subject: Subject) -> Page:
         figures=groups,
         problems=problems(subject),
         maps=maps,
+        spaces=spaces,
         neighbors=neighbor_tables(sources[:MOST_MAPS], settings.words, settings.analogies),
         teach=teach_section(sources),
         data=data_table(rows),
@@ -229,7 +241,17 @@ def _compared(
             next(iter(found.values())).append(row)
     compared = [Part(title, rows) for title, rows in found.items()]
     compared += [Part("", embeddings.rows, embeddings.tables)] if embeddings else []
-    return compared + ([Part("", others)] if others else [])
+    return compared + _ranked_apart(others)
+
+
+def _ranked_apart(rows: Sequence[Row]) -> list[Part]:
+    """Rows judged under several splits are a part each; everything else is one."""
+    groups = split_groups(rows)
+    if len(groups) < 2:
+        return [Part("", rows)] if rows else []
+    grouped = {label for group in groups for label in group.labels}
+    rest = [row for row in rows if row.label not in grouped]
+    return [*(Part(group.title, group.rows) for group in groups), *([Part("", rest)] if rest else [])]
 
 
 def _chapters(
@@ -238,6 +260,7 @@ def _chapters(
     finetune: FinetunePage | None,
     embeddings: AutoencoderPage | None,
     board: Scoreboard,
+    rankings: RankingsPage | None,
 ) -> list[Chapter]:
     """What the page is about, most important first: fine-tuning, embeddings of pictures, everything else."""
     found = []
@@ -249,6 +272,12 @@ def _chapters(
         dots = embeddings.dots(colors)
         title, certain = "Embeddings of pictures", embeddings.certainty
         found.append(Chapter("embeddings", title, embeddings.answers, embeddings.main, dots, certain))
+    if not found and rankings and rankings.by_split:
+        answers = [
+            Answer("", rankings.sentence),
+            *(Answer(place[:1].upper() + place[1:], text) for place, text in board.answers),
+        ]
+        return [Chapter("beside", "", answers, [rankings.by_split], None, board.certainty)]
     if not found:
         return [Chapter("beside", "", [Answer("", board.answer)], [], board.dots, board.certainty)]
     own = scoreboard(others) if others else None

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import LabError
 from lab.report.figures import PageFigure, page_figure
 from lab.report.numbers import plain
-from lab.report.ranking_splits import splits_figure
+from lab.report.ranking_groups import Ranked, SplitGroup, split_groups
+from lab.report.ranking_splits import split_sentence, splits_figure
 from lab.report.style import COLORS, MUTED, drawable, figure_of
-from lab.report.text import count, minus, typeset
+from lab.report.text import minus, typeset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lab.runs.run import Run
     from lab.runs.study import Row
 
-EXPERIMENTS = ("two_tower", "recommender")
+_RANDOM = "random items"
 _BEYOND = {
     "coverage": "Coverage: the share of all items that stand in anybody's list.",
     "gini": "Gini: how unevenly items are shown; 0 all alike, near 1 always the same few.",
@@ -46,54 +45,26 @@ _SLICES = {
 }
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """A row whose runs ranked, and what each of them told: `{"at", "users", "beyond", "slices", …}`."""
+@dataclass
+class GroupTables:
+    """What is said of the rows of one split; `title` is "" where there is but one."""
 
-    row: Row
-    color: int
-    told: list[dict[str, Any]]
-
-    @property
-    def metric(self) -> str:
-        """The metric that decides."""
-        return f"ndcg@{self.told[0]['at']}"
-
-    def beyond(self, name: str) -> float | None:
-        """The mean over runs of a number of the lists as a whole."""
-        return _mean([told["beyond"].get(name) for told in self.told])
-
-    @property
-    def accuracy(self) -> float | None:
-        """The mean over runs of the metric that decides."""
-        values = [
-            result["value"]
-            for run in self.row.runs
-            for result in run.results.to_dict("records")
-            if (result["evaluation"], result["metric"]) == ("ranking", self.metric)
-            and result["split"] == self.told[0]["judged"]
-        ]
-        return _mean(values)
-
-    def slices(self) -> dict[tuple[str, str], tuple[int, float]]:
-        """Slice → users and mean of the metric that decides, over runs; users are those of the first run."""
-        found: dict[tuple[str, str], list[tuple[int, float]]] = {}
-        for told in self.told:
-            for part in told["slices"]:
-                found.setdefault((part["by"], part["slice"]), []).append((part["users"], part[self.metric]))
-        return {key: (own[0][0], sum(value for _, value in own) / len(own)) for key, own in found.items()}
+    title: str
+    slices: dict[str, Any]
+    beyond: dict[str, Any]
+    split: dict[str, Any] | None
+    examples: dict[str, Any] | None
 
 
 @dataclass
 class RankingsPage:
-    """Everything about rankings, for the template."""
+    """Everything about rankings, for the template. `sentence`: what another split does to the same model, or ""."""
 
-    beyond: dict[str, Any]
-    slices: dict[str, Any]
+    groups: list[GroupTables]
     figure: PageFigure | None
     by_split: PageFigure | None
-    splits: list[dict[str, Any]] = field(default_factory=list)
-    cleaning: dict[str, Any] | None = None
+    sentence: str
+    cleaning: dict[str, Any] | None
 
     @property
     def figures(self) -> list[PageFigure]:
@@ -103,37 +74,23 @@ class RankingsPage:
 
 def rankings_page(rows: Sequence[Row]) -> RankingsPage | None:
     """The page about the rows that rank; None where none of them is finished. A row's place gives its colour."""
-    found = []
-    for place, row in enumerate(rows):
-        told = [facts for run in row.runs if (facts := _facts(run))]
-        if told:
-            found.append(Ranked(row, place % len(COLORS), told))
-    if not found:
+    groups = split_groups(rows)
+    if not groups:
         return None
-    moved = splits_figure(found)  # lists of several splits are of other users, and share no other figure
+    moved = splits_figure(groups)
     return RankingsPage(
-        beyond=_beyond_table(found),
-        slices=_slices_table(found),
-        figure=None if moved else _lift_figure(found),
+        groups=[_tables(group) for group in groups],
+        figure=_lift_figure(groups[0].ranked) if len(groups) == 1 else None,
         by_split=moved,
-        splits=_splits_tables(found),
-        cleaning=_cleaning_table(found),
+        sentence=split_sentence(groups) if moved else "",
+        cleaning=_cleaning_table(groups[0].ranked),
     )
 
 
-def _facts(run: Run) -> dict[str, Any] | None:
-    if run.experiment not in EXPERIMENTS:
-        return None
-    try:
-        told = run.json(run.experiment)
-    except LabError:
-        return None
-    return told if "beyond" in told else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None and value == value]
-    return sum(known) / len(known) if known else None
+def _tables(group: SplitGroup) -> GroupTables:
+    found = group.ranked
+    title = f"{group.title[:1].upper()}{group.title[1:]}"
+    return GroupTables(title, _slices_table(found), _beyond_table(found), _split_table(found), _examples(found))
 
 
 def _cell(value: float | None) -> str:
@@ -148,12 +105,22 @@ def _beyond_table(found: Sequence[Ranked]) -> dict[str, Any]:
         "caption": f"The first {k} of each list, means over runs.",
         "head": ["Row", f"nDCG@{k}", *(_HEADS[name] for name in names)],
         "rows": [[one.row.label, _cell(one.accuracy), *(_cell(one.beyond(name)) for name in names)] for one in found],
-        "notes": [_BEYOND[name] for name in names],
+        "notes": [*(_BEYOND[name] for name in names), *_below(found)],
     }
 
 
+def _below(found: Sequence[Ranked]) -> list[str]:
+    """A flag for rows that are worse than popularity, outside the interval; drawing at random is meant to be."""
+    notes = []
+    for one in found:
+        below = next((told["below_popularity"] for told in one.told if told.get("below_popularity")), "")
+        if below and one.row.label != _RANDOM:
+            notes.append(typeset(f"{one.row.label}: {below.replace('ndcg', 'nDCG')}."))
+    return notes
+
+
 def _slices_table(found: Sequence[Ranked]) -> dict[str, Any]:
-    means = [one.slices() for one in found]
+    means = [one.slices(found[0].metric) for one in found]
     keys = list(dict.fromkeys(key for own in means for key in own))
     users = {key: {own[key][0] for own in means if key in own} for key in keys}
     heads = [f"{_SLICES.get(key, ': '.join(key))} ({_span(users[key])})" for key in keys]
@@ -171,48 +138,36 @@ def _slices_table(found: Sequence[Ranked]) -> dict[str, Any]:
 
 
 def _span(numbers: set[int]) -> str:
-    """`943`, or `66 to 943` where rows under several splits differ."""
+    """`943`, or `940 to 943` where rows differ."""
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _splits_tables(found: Sequence[Ranked]) -> list[dict[str, Any]]:
-    """A table for each way the pairs were split: how many of whom its parts can score at all."""
-    by_split: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
-    for one in found:
-        split = one.told[0].get("split") or {}
-        if split.get("scorable"):
-            by_split.setdefault(split["how"], (split, []))[1].append(one.row.label)
-    tables = []
-    for how, (split, labels) in by_split.items():
-        rows = [["train", f"{split['sizes']['train']:,}", "", "", "", ""]]
-        for part, counts in split["scorable"].items():
-            if not counts["interactions"]:
-                continue
-            numbers = [
-                f"{counts['users_known']:,} + {counts['users_unknown']:,}",
-                f"{counts['items_known']:,} + {counts['items_unknown']:,}",
-                f"{counts['warm_users']:,} + {counts['cold_users']:,}",
-                f"{counts['interactions_known']:,}",
-            ]
-            rows.append([part, f"{counts['interactions']:,}", *numbers])
-        which = "" if len(labels) == len(found) else f" ({count(len(labels), 'row')})"
-        tables.append(
-            {
-                "label": f"The split{which}",
-                "caption": typeset(f"{how[:1].upper()}{how[1:]}. Known to training + new."),
-                "head": [
-                    "Part",
-                    "Pairs",
-                    "Users",
-                    "Items",
-                    "Users with a known item to find",
-                    "Pairs known on both sides",
-                ],
-                "rows": rows,
-            }
-        )
-    return tables
+def _split_table(found: Sequence[Ranked]) -> dict[str, Any] | None:
+    """How many of whom the parts of the split can score at all."""
+    split = found[0].told[0].get("split") or {}
+    if not split.get("scorable"):
+        return None
+    rows = [["train", f"{split['sizes']['train']:,}", "", "", "", ""]]
+    for part, counts in split["scorable"].items():
+        if not counts["interactions"]:
+            continue
+        numbers = [
+            f"{counts['users_known']:,} + {counts['users_unknown']:,}",
+            f"{counts['items_known']:,} + {counts['items_unknown']:,}",
+            f"{counts['warm_users']:,} + {counts['cold_users']:,}",
+            f"{counts['interactions_known']:,}",
+        ]
+        rows.append([part, f"{counts['interactions']:,}", *numbers])
+    return {
+        "label": "Whom and what the split can score",
+        "caption": typeset(
+            f"{split['how'][:1].upper()}{split['how'][1:]}. Users and items as known to training + new; what learns "
+            "from ids alone can score known ones only."
+        ),
+        "head": ["Part", "Pairs", "Users", "Items", "Users with a known item to find", "Pairs known on both sides"],
+        "rows": rows,
+    }
 
 
 def _cleaning_table(found: Sequence[Ranked]) -> dict[str, Any] | None:
@@ -241,10 +196,10 @@ def _lift_figure(found: Sequence[Ranked]) -> PageFigure | None:
         leftmost = min(lift for _, lift, _ in points)
         for one, lift, value in points:
             left = lift > (rightmost + leftmost) / 2
-            axis.plot([lift], [value], "o", color=COLORS[one.color], markersize=7)
+            axis.plot([lift], [value], "o", color=COLORS[one.color % len(COLORS)], markersize=7)
             axis.annotate(
                 drawable(one.row.label, 32), (lift, value), (-7 if left else 7, 4), textcoords="offset points",
-                ha="right" if left else "left", fontsize=8.5, color=COLORS[one.color],
+                ha="right" if left else "left", fontsize=8.5, color=COLORS[one.color % len(COLORS)],
             )  # fmt: skip
         axis.set(xlabel="popularity lift of the lists (0: as popular as what their users had)", ylabel=f"nDCG@{k}")
         axis.margins(0.08, 0.14)
@@ -260,3 +215,26 @@ def _lift_figure(found: Sequence[Ranked]) -> PageFigure | None:
         f"{best[0].row.label} has the best nDCG@{k}, {plain(best[2], 3)}, at a lift of {plain(best[1], 2)}.",
         "; ".join(f"{one.row.label}: nDCG@{k} {plain(v, 3)}, lift {plain(lift, 2)}" for one, lift, v in points),
     )
+
+
+def _examples(found: Sequence[Ranked]) -> dict[str, Any] | None:
+    """The lists of a few users, as the best row that told them has them: what was found is marked."""
+    telling = [one for one in found if one.told[0].get("examples")]
+    if not telling:
+        return None
+    best = max(telling, key=lambda one: one.accuracy or 0.0)
+    rows = [
+        [
+            example["user"],
+            "; ".join(f"✓ {name}" if hit else name for name, hit in example["list"]),
+            "; ".join(example["missed"]) or "–",
+        ]
+        for example in best.told[0]["examples"]
+    ]
+    return {
+        "label": "A few lists",
+        "caption": f"{best.row.label}, first run: the first {len(best.told[0]['examples'][0]['list'])} of users drawn "
+        "at random; ✓ marks what was held out and found.",
+        "head": ["User", "List, best first", "Held out and not in it"],
+        "rows": rows,
+    }

@@ -39,9 +39,12 @@ class Part:
 
 @dataclass
 class Scoreboard:
-    """What the template shows of the comparison, and the rows of the picture; `notes`: what is in no table, and why."""
+    """What the template shows of the comparison, and the rows of the picture; `notes`: what is in no table, and why.
 
-    answer: str
+    `answers`: a part's title and its answer, a line a table that ranks rows against each other.
+    """
+
+    answers: list[tuple[str, str]]
     certainty: list[str]
     rule: str = ""
     tables: list[dict[str, Any]] = field(default_factory=list)
@@ -49,19 +52,30 @@ class Scoreboard:
     dots: Dots | None = None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def answer(self) -> str:
+        """All answers in one."""
+        return " ".join(text for _, text in self.answers)
+
 
 def scoreboard(rows: Sequence[Row], parts: Sequence[Part] = ()) -> Scoreboard:
     """Compare the rows by their primary test result, then by the first metric of every other test."""
-    places = {row.label: place for place, row in enumerate(rows)}
     parts = parts or [Part("", rows)]
-    comparisons = [_titled(compare(list(part.rows)), part.title) for part in parts if part.tables is None]
-    comparison = Comparison([t for c in comparisons for t in c.tables], [note for c in comparisons for note in c.notes])
+    places = {row.label: place for place, row in enumerate(rows)}
+    for part in parts:  # rows that a part calls otherwise are coloured by their place in it
+        places = {row.label: place for place, row in enumerate(part.rows)} | places
+    compared = [(part, compare(list(part.rows))) for part in parts if part.tables is None]
+    secondary = [_titled(_secondary(part.rows, own), part.title) for part, own in compared]
+    ranking = _ranking([table for _, own in compared for table in own.tables])
+    answers = [(part.title, headline(table)) for part, own in compared for table in own.tables if table in ranking]
+    titled = [_titled(own, part.title) for part, own in compared]
+    comparison = Comparison([t for own in titled for t in own.tables], [note for own in titled for note in own.notes])
     told = {row.label for part in parts if part.tables is not None for row in part.rows}
     others = [row for row in rows if row.label not in told]
-    tables = [*comparison.tables, *_secondary(others, comparison)]
+    tables = [*comparison.tables, *(table for own in secondary for table in own.tables)]
     own = [table for part in parts for table in part.tables or ()]
     board = Scoreboard(
-        answer=typeset(" ".join(headline(table) for table in _ranking(comparison.tables))) or _nothing(rows),
+        answers=[(place, typeset(text)) for place, text in answers] or [("", _nothing(rows))],
         certainty=_certainty(comparison),
         rule=RULE if own or any(table.pairs for table in tables) else "",
         tables=[*map(table_of, tables), *own],
@@ -120,7 +134,7 @@ def _settled(table: Table) -> str:
     return f"Nothing is open between the best row and the others: {more} would only narrow the intervals."
 
 
-def _secondary(rows: Sequence[Row], comparison: Comparison) -> list[Table]:
+def _secondary(rows: Sequence[Row], comparison: Comparison) -> Comparison:
     """Tables of the first metric of each evaluation on test items, where no primary table shows that metric."""
     primary = {(table.evaluation, table.metric) for table in comparison.tables}
     firsts: dict[str, str] = {}
@@ -131,7 +145,7 @@ def _secondary(rows: Sequence[Row], comparison: Comparison) -> list[Table]:
     for evaluation, metric in firsts.items():
         if (evaluation, metric) not in primary:
             tables += compare(list(rows), metric=f"{evaluation}/{metric}").tables
-    return tables
+    return Comparison(tables)
 
 
 def _measures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:

@@ -14,6 +14,7 @@ from lab.runs.files import write_json
 from lab.runs.run import Run
 
 USERS = 60
+HOW = {"random": "of each user, 80 / 10 / 10 %", "time": "before and after one moment"}
 
 
 def ranked(workshop, experiment, level, lift, seed=0, kind="random"):
@@ -33,9 +34,10 @@ def ranked(workshop, experiment, level, lift, seed=0, kind="random"):
         "beyond": {"coverage": 0.5, "gini": 0.7, "popularity_lift": lift},
         "slices": [{"by": "user", "slice": "warm", "users": 50, "ndcg@10": level},
                    {"by": "user", "slice": "cold", "users": 10, "ndcg@10": level / 2}],
+        **({"below_popularity": "below the most popular items: ndcg@10 .3 against .4"} if lift > 0.8 else {}),
         "cleaning": [{"name": "duplicates", "count": 3, "what": "the same pair again"},
                      {"name": "bots", "count": 0, "what": "none"}],
-        "split": {"how": "of each user, 80 / 10 / 10 %", "notes": [], "sizes": {"train": 2000},
+        "split": {"how": HOW[kind], "notes": [], "sizes": {"train": 2000},
                   "scorable": {"validation": {**counts, "interactions": 0}, "test": counts}},
     }  # fmt: skip
     artifacts.save_json(experiment, told)
@@ -54,15 +56,17 @@ def record(workshop):
 
 def test_the_page_says_for_whom_and_what_the_lists_are_like(record):
     page = rankings_page(record.rows())
-    assert page.slices["head"] == ["Row", "Users that training knows (50)", "New users (10)"]
-    assert page.slices["rows"] == [["two towers", ".400", ".200"], ["EASE", ".300", ".150"]]
-    head, row = page.beyond["head"], page.beyond["rows"][1]
+    (group,) = page.groups
+    assert group.title == ""
+    assert group.slices["head"] == ["Row", "Users that training knows (50)", "New users (10)"]
+    assert group.slices["rows"] == [["two towers", ".400", ".200"], ["EASE", ".300", ".150"]]
+    head, row = group.beyond["head"], group.beyond["rows"][1]
     assert head == ["Row", "nDCG@10", "Coverage", "Gini", "Popularity lift"]
     assert row[2:] == [".500", ".700", ".900"]
-    assert len(page.beyond["notes"]) == 3
+    assert len(group.beyond["notes"]) == 4
+    assert group.beyond["notes"][-1] == "EASE: below the most popular items: nDCG@10 .3 against .4."
     assert page.figure.alt.startswith("two towers: nDCG@10 .4")
-    (split,) = page.splits
-    assert split["rows"][1] == ["test", "300", "50 + 10", "40 + 5", "48 + 9", "250"]
+    assert group.split["rows"][1] == ["test", "300", "50 + 10", "40 + 5", "48 + 9", "250"]
     assert page.cleaning["rows"] == [["duplicates", "3", "the same pair again"]]
 
 
@@ -87,11 +91,39 @@ def test_names_with_a_cutoff():
     assert judge_noun("simlex999") == "test item"
 
 
-def test_the_same_method_under_two_splits_is_one_sentence(workshop):
-    runs = {kind: [ranked(workshop, "recommender", level, 0.5, kind=kind)] for kind, level in (("random", 0.33),
-            ("time", 0.16))}  # fmt: skip
-    page = rankings_page(workshop.study("splits", runs).rows())
+@pytest.fixture
+def splits(workshop):
+    """Two rows under two splits each."""
+    runs = {}
+    for kind, how, level in (("random", "random split of each user", 0.33), ("time", "split at one moment", 0.16)):
+        runs[f"two towers, {how}"] = [ranked(workshop, "two_tower", level / 2, 0.2, seed, kind) for seed in range(3)]
+        runs[f"EASE, {how}"] = [ranked(workshop, "recommender", level, 0.5, kind=kind)]
+    return workshop.study("splits", runs)
+
+
+def test_the_same_method_under_two_splits_is_one_figure_and_one_sentence(splits):
+    page = rankings_page(splits.rows())
+    assert page.sentence.startswith("By the split alone, nDCG@10 of EASE goes from .330 (random) to .160 (one moment)")
+    assert page.by_split.alt.startswith("nDCG@10 of two towers: random .165 and one moment .080; nDCG@10 of EASE")
+    assert "one moment: 10 beside 50" in page.by_split.caption
     assert page.figure is None
-    assert "nDCG@10 of EASE goes from .3" in page.by_split.caption
-    assert "(one moment)" in page.by_split.caption
-    assert len(page.splits) == 1
+
+
+def test_rows_of_two_splits_share_no_table_and_are_called_what_they_are(splits):
+    first, second = rankings_page(splits.rows()).groups
+    assert [first.title, second.title] == ["Random split of each user", "Split at one moment"]
+    for group in (first, second):
+        assert [row[0] for row in group.beyond["rows"]] == ["two towers", "EASE"]
+    html = build(splits).read_text(encoding="utf-8")
+    page = Page(html)
+    titles = [element.text for element in page.all("h3")]
+    assert "Ranking nDCG@10 (random split of each user)" in titles
+    assert "Ranking nDCG@10 (split at one moment)" in titles
+    assert "By the split alone" in html
+    assert html.count("EASE, split at one moment") < html.count(">EASE<")
+
+
+def test_rows_without_words_in_common_are_told_apart_by_how_they_were_split(workshop):
+    runs = {kind: [ranked(workshop, "recommender", 0.3, 0.5, kind=kind)] for kind in ("random", "time")}
+    page = rankings_page(workshop.study("plain", runs).rows())
+    assert [group.title for group in page.groups] == ["Of each user, 80 / 10 / 10 %", "Before and after one moment"]
