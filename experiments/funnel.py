@@ -17,11 +17,11 @@ from lab.training.reranker_config import RerankTrainConfig
 
 if TYPE_CHECKING:
     from lab.data.interactions.config import InteractionsConfig
-    from lab.models.reranker import Reranker
+    from lab.models.reranker import Members
     from lab.recommend import RankingConfig, RankingTask
     from lab.runs.writer import RunWriter
     from lab.serving.candidates import FirstStage
-    from lab.training.reranker import CandidateLists
+    from lab.training.reranker import CandidateLists, Sides
 
 
 class CandidateIndexConfig(Section):
@@ -40,9 +40,8 @@ class RerankerConfig(Section):
 
     hidden: list[Annotated[int, Field(ge=1)]] = Field([64], description="widths of the hidden layers; none: linear")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.3, description="after each hidden layer")
-    choosing: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.25,
-        description="share of validation users by whom the epoch is chosen; the others' lists teach",
+    folds: Annotated[int, Field(ge=2)] = Field(
+        4, description="validation users are dealt into so many; a member of the ranker learns from all but one of them"
     )
 
 
@@ -98,13 +97,11 @@ def rules_of(config: FunnelConfig) -> tuple[InteractionsConfig, RankingConfig]:
 
 def run(config: FunnelConfig, run: RunWriter) -> None:
     """Towers' vectors → candidates → a re-ranker, trained on validation pairs → both stages over the test users."""
-    from dataclasses import replace
-
     from lab.recommend import about_task, load_ranking_task, record_ranking, record_ranking_task
     from lab.serving.candidates import NUMBERS
-    from lab.serving.funnel import Funnel, JudgedAlone, compare_stages, learners_and_choosers, list_scorer
+    from lab.serving.funnel import Funnel, JudgedAlone, compare_stages, list_scorer
     from lab.training.loop import train
-    from lab.training.reranker import RerankLearning, reordered
+    from lab.training.reranker import RerankLearning, folds, predicted, reordered
 
     run.stage("read the data")
     data, ranking = rules_of(config)
@@ -113,35 +110,31 @@ def run(config: FunnelConfig, run: RunWriter) -> None:
 
     run.stage("find candidates")
     funnel = Funnel(task, ranking, first_stage(config, task, ranking, run), config.candidates)
-    learning, choosing = learners_and_choosers(
-        funnel.users("validation"), config.ranker.choosing, run.generator("choosing")
-    )
-    lists = {part: funnel.lists(part, users) for part, users in (("train", learning), ("choose", choosing))}
+    lists = {part: funnel.lists(part) for part in task.judged}
+    teaching = lists["validation"]
 
     run.stage("train")
-    model = new_reranker(config, lists["train"], funnel.sides.items.shape[1], run.stream_seed("initialisation"))
-    learner = RerankLearning(model, funnel.sides, lists["train"], lists["choose"], config.train, run)
+    fold = folds(len(teaching.users), config.ranker.folds, run.generator("folds"))
+    model = new_reranker(config, teaching, funnel.sides, int(fold.max()) + 1, run.stream_seed("initialisation"))
+    learner = RerankLearning(model, funnel.sides, teaching, fold, config.train, run)
     fitted = train(learner, config.train, run)
 
     run.stage("evaluate")
     details: dict[str, Any] = {}
-    for part in task.judged:
-        users = choosing if part == "validation" else funnel.users(part)
-        if not len(users):
-            continue  # of which record_ranking would warn, and did in the towers' run
-        shown = lists["choose"] if part == "validation" else funnel.lists(part, users)
-        order, scores = reordered(model, funnel.sides, shown)
-        scorer = list_scorer(replace(shown, items=order), scores, task.users, task.items)
-        alone = JudgedAlone(task.interactions, task.split, part, users)
+    for part, shown in lists.items():
+        by_others = part == "validation"  # each user's by the member that has not learned from her
+        scores = learner.out_of_fold() if by_others else predicted(model, funnel.sides, shown)
+        alone = JudgedAlone(task.interactions, task.split, part)
+        scorer = list_scorer(shown, scores, task.users, task.items)
         details = record_ranking(run, alone, scorer, ranking, funnel.stage.items)
-        details["stages"] = compare_stages(run, funnel, part, shown, order)
+        details["stages"] = compare_stages(run, funnel, part, shown, reordered(shown, scores)[0])
     details["milliseconds"] = funnel.milliseconds_per_user(model)
 
     run.stage("save")
     if config.train.save_weights:
         tensors = {name: tensor.numpy() for name, tensor in learner.tensors().items()}
         run.save_tensors("reranker", tensors, {"numbers": NUMBERS, "hidden": config.ranker.hidden})
-    taught = {"users": len(learner.telling), "pairs": int(learner.hits.sum()), "choosing": len(choosing)}
+    taught = {"users": len(learner.telling), "pairs": int(learner.hits.sum())}
     epochs = {"planned": config.train.epochs, "done": fitted.epochs, "best": fitted.best_epoch}
     run.save_json(
         "funnel", {"taught": taught, "epochs": epochs, "seconds": fitted.seconds, **about_task(task), **details}
@@ -157,7 +150,7 @@ def first_stage(config: FunnelConfig, task: RankingTask, ranking: RankingConfig,
     from lab.runs.refs import load_run
     from lab.serving.bundle import searched_of
     from lab.serving.candidates import FirstStage
-    from lab.serving.measure import drawn_queries, least_effort, measured_indexes, spoken_point
+    from lab.serving.measure import drawn_queries, least_effort, measured_indexes
 
     towers = load_run(config.retriever.removeprefix(PREFIX))
     vectors = searched_of(towers.space(), towers)
@@ -172,25 +165,23 @@ def first_stage(config: FunnelConfig, task: RankingTask, ranking: RankingConfig,
     chosen = least_effort(told, config.index.kind, config.index.least_recall)
     indexes[config.index.kind].spend(chosen["effort"])
     run.save_json("serving", {**told, "chosen": {"kind": chosen["kind"], "effort": chosen["effort"]}})
-    run.log(f"candidates by {spoken_point(chosen)}")
+    run.log(f"candidates by {chosen['name']}")
     return FirstStage(vectors.users, vectors.items, indexes[config.index.kind], places)
 
 
-def new_reranker(config: FunnelConfig, lists: CandidateLists, dimension: int, seed: int) -> Reranker:
-    """A re-ranker whose weights are drawn from `seed`, its numbers scaled as the lists that teach have them."""
+def new_reranker(config: FunnelConfig, lists: CandidateLists, sides: Sides, members: int, seed: int) -> Members:
+    """Re-rankers with weights drawn from `seed`, their numbers scaled as the lists that teach have them."""
     import torch
 
-    from lab.models.reranker import Reranker
+    from lab.models.reranker import Members, Reranker
 
     numbers = torch.from_numpy(lists.numbers[lists.items >= 0])
+    mean, deviation = numbers.mean(dim=0), numbers.std(dim=0)
+    hidden, dropout = config.ranker.hidden, config.ranker.dropout
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Reranker(
-            dimension,
-            numbers.mean(dim=0),
-            numbers.std(dim=0),
-            hidden=config.ranker.hidden,
-            dropout=config.ranker.dropout,
+        return Members(
+            [Reranker(sides.items.shape[1], mean, deviation, hidden=hidden, dropout=dropout) for _ in range(members)]
         )
 
 

@@ -23,6 +23,7 @@ KINDS: tuple[IndexKind, ...] = ("flat", "ivf", "hnsw")
 IndexMetric = Literal["cosine", "dot"]
 EFFORT = {"flat": "", "ivf": "nprobe", "hnsw": "efSearch"}
 """What each kind can spend more of for a better answer."""
+SPOKEN_KIND = {"flat": "flat (exact)", "ivf": "IVF", "hnsw": "HNSW"}
 FLAT_UP_TO = 20_000
 """So many vectors are searched whole: a graph over fewer gains little and costs memory."""
 _LINKS, _EF_CONSTRUCTION = 32, 200  # Malkov and Yashunin 2020: M and efConstruction
@@ -64,7 +65,7 @@ class VectorIndex:
 
         Queries are compared as they are: a cosine index gives cosines for those of length 1 (see `prepared`).
         """
-        return self.index.search(np.ascontiguousarray(queries, dtype=np.float32), k)
+        return self.index.search(np.ascontiguousarray(queries, dtype=np.float32), int(k))
 
     def to_bytes(self) -> bytes:
         """The index as faiss writes it to a file."""
@@ -93,6 +94,11 @@ def prepared(vectors: NDArray[np.float32], metric: IndexMetric) -> NDArray[np.fl
     if metric == "dot":
         return vectors
     return (vectors / np.where(norms > 0, norms, 1)[:, None]).astype(np.float32)
+
+
+def spoken_index(kind: IndexKind, effort: int) -> str:
+    """`HNSW, efSearch 128`, as a table calls an index that spends so much on an answer."""
+    return f"{SPOKEN_KIND[kind]}, {EFFORT[kind]} {effort}" if effort else SPOKEN_KIND[kind]
 
 
 def default_kind(count: int) -> IndexKind:
@@ -125,7 +131,7 @@ def build_index(vectors: NDArray[np.float32], metric: IndexMetric, kind: IndexKi
         parameters = {"M": _LINKS, "efConstruction": _EF_CONSTRUCTION}
         index = faiss.IndexHNSWFlat(dimension, _LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = _EF_CONSTRUCTION
-        index.hnsw.rng = faiss.RandomGenerator(seed)
+        index.hnsw.rng = faiss.RandomGenerator(seed)  # type: ignore[attr-defined]
     with one_thread():
         if kind == "ivf":
             index.train(rows)

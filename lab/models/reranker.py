@@ -47,6 +47,18 @@ class Reranker(nn.Module):
         return self.scale * scaled[..., 0] + self.perceptron(read).squeeze(2)
 
 
+class Members(nn.Module):
+    """Several re-rankers as one, whose score is their mean (bagging; Breiman 1996)."""
+
+    def __init__(self, members: Sequence[Reranker]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, users: Tensor, items: Tensor, numbers: Tensor) -> Tensor:
+        """As `Reranker`."""
+        return torch.stack([member(users, items, numbers) for member in self.members]).mean(0)
+
+
 def listwise_softmax(scores: Tensor, relevant: Tensor) -> Tensor:
     """Softmax over each user's candidates, the mean over her relevant ones (Cao et al. 2007, "ListNet"; Bruch 2019).
 

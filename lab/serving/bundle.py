@@ -12,14 +12,15 @@ from lab.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from lab.embeddings.index import IndexKind, IndexMetric
+    from lab.embeddings.index import IndexKind, IndexMetric, VectorIndex
     from lab.embeddings.space import EmbeddingSpace
     from lab.runs.run import Run
 
 FORMATS: dict[str, IndexKind | None] = {"faiss": None, "faiss-flat": "flat", "faiss-ivf": "ivf", "faiss-hnsw": "hnsw"}
 """What `lab export --to` calls them; `faiss` is flat or HNSW, by size."""
 LEAST_RECALL = 0.95
-FILES = ("index.faiss", "vectors.safetensors", "ids.json", "towers.safetensors", "reranker.safetensors", "about.json")
+WEIGHTS = ("towers.safetensors", "tower_features.safetensors", "tower_features.json", "reranker.safetensors")
+FILES = ("index.faiss", "vectors.safetensors", "ids.json", *WEIGHTS, "about.json")
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,13 @@ def export_index(source: str, folder: Path, to: str, ids: str | None = None) -> 
     """Write the serving bundle of a run, a vector file or a text backbone to `folder`, and return its about.json.
 
     index.faiss: over the items of two towers, else over all vectors, with the least effort that finds 95 % of the
-    exact 100 best; vectors.safetensors: `items`, and `users`; ids.json: `items`, `item_names`, `users`, in the order
-    of the vectors; towers.safetensors (and reranker.safetensors of a funnel): the weights, where the run kept them;
-    about.json: metric, kind, what was measured, versions. Raises `UserError` for an unknown format, a folder that
-    holds something else, or where faiss is missing.
+    exact 100 best; vectors.safetensors: `items`, and `users`, of length 1 where they are compared by cosine; ids.json:
+    `items`, `item_names`, `users`, in the order of the vectors; what the run kept of its towers, and a funnel of its
+    second stage; about.json: metric, kind, what was measured (`chosen`: the point written), versions.
+    Raises `UserError` for an unknown format, a folder that holds something else, or where faiss is missing.
     """
-    from lab.embeddings.index import default_kind, prepared, require_faiss
-    from lab.runs.files import write_atomic, write_json
-    from lab.runs.tensors import write_tensors
+    from lab.embeddings.index import default_kind, require_faiss
+    from lab.runs.provenance import host
     from lab.serving.measure import drawn_queries, least_effort, measured_indexes
 
     kind = _kind_of(to)
@@ -63,50 +63,53 @@ def export_index(source: str, folder: Path, to: str, ids: str | None = None) -> 
         else drawn_queries(searched.users, "its own users", 0)
     )
     indexes, measured = measured_indexes(queries, searched.items, searched.metric, (kind,))
-    chosen = least_effort(measured, kind, LEAST_RECALL)
-    indexes[kind].spend(chosen["effort"])
-    vectors = {"items": searched.items} | ({} if searched.users is None else {"users": searched.users})
-    listed = {"items": searched.ids, "item_names": searched.names, "users": searched.user_ids}
+    index, chosen = indexes[kind], least_effort(measured, kind, LEAST_RECALL)
+    index.spend(chosen["effort"])
     about = {
         "source": source if run is None else f"run:{run.id}",
-        "experiment": None if run is None else run.experiment,
-        "similarity": {
-            "metric": searched.metric,
-            "search": "inner product",
-            "unit_length": searched.metric == "cosine",
-        },
-        "index": {"kind": kind, **indexes[kind].parameters, "effort": chosen["effort"], "items": len(searched.items)},
+        "metric": searched.metric,
+        "index": {"kind": kind, **index.parameters, "effort": chosen["effort"], "items": len(index)},
         "measured": measured,
+        "chosen": chosen,
         "versions": _versions(),
-        "host": _host(),
+        "host": host(),
     }
+    _write(folder, searched, index, weights, about)
+    return about
+
+
+def _write(folder: Path, searched: Searched, index: VectorIndex, weights: list[Path], about: dict[str, Any]) -> None:
+    """All files of a bundle, each whole; about.json is the last."""
+    from lab.embeddings.index import prepared
+    from lab.runs.files import write_atomic, write_json
+    from lab.runs.tensors import write_tensors
+
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
-    write_atomic(folder / "index.faiss", indexes[kind].to_bytes())
-    write_tensors(folder / "vectors.safetensors", {k: prepared(v, searched.metric) for k, v in vectors.items()})
-    for name, tensors in weights.items():
-        write_tensors(folder / f"{name}.safetensors", tensors)
-    write_atomic(
-        folder / "ids.json", json.dumps({k: v for k, v in listed.items() if v is not None}, ensure_ascii=False)
-    )
+    write_atomic(folder / "index.faiss", index.to_bytes())
+    vectors = {"items": searched.items, "users": searched.users}
+    known = {name: prepared(own, searched.metric) for name, own in vectors.items() if own is not None}
+    write_tensors(folder / "vectors.safetensors", known)
+    for path in weights:
+        write_atomic(folder / path.name, path.read_bytes())
+    listed = {"items": searched.ids, "item_names": searched.names, "users": searched.user_ids}
+    ids = {name: own for name, own in listed.items() if own is not None}
+    write_atomic(folder / "ids.json", json.dumps(ids, ensure_ascii=False))
     write_json(folder / "about.json", about)
-    return {**about, "chosen": chosen}
 
 
-def print_export(source: str, folder: Path, to: str, ids: str | None = None) -> None:
-    """`lab export --to faiss`: write the bundle, and print what its index finds, how quickly."""
-    from lab.serving.measure import spoken_point
+def told_export(about: dict[str, Any]) -> str:
+    """What `export_index` wrote, in words: how large the index is, what it finds and how quickly."""
     from lab.terminal import columns
 
-    about = export_index(source, folder, to, ids)
     measured, chosen = about["measured"], about["chosen"]
     at, queries = measured["at"], measured["queries"]
-    print(f"{folder}: {measured['count']:,} vectors of {measured['dimension']} dimensions, {spoken_point(chosen)}")
+    size = f"{measured['count']:,} vectors of {measured['dimension']} dimensions, {chosen['name']}"
     head = ["  index", *(f"recall@{k}" for k in at), "p50 ms", "p99 ms", "build s", "MB", ""]
     rows = [
         [
-            f"  {spoken_point(point)}",
+            f"  {point['name']}",
             *(f"{point[f'recall@{k}']:.3f}" for k in at),
             *(f"{point[name]:.3f}" for name in ("p50", "p99")),
             f"{point['build_seconds']:.2f}",
@@ -115,8 +118,8 @@ def print_export(source: str, folder: Path, to: str, ids: str | None = None) -> 
         ]
         for point in measured["points"]
     ]
-    print(columns(rows, head))
-    print(f"  {queries['count']:,} queries ({queries['what']}), one at a time on one thread, against exact search")
+    how = f"  {queries['count']:,} queries ({queries['what']}), one at a time on one thread, against exact search"
+    return f"{size}\n{columns(rows, head)}\n{how}"
 
 
 def searched_of(space: EmbeddingSpace, run: Run | None) -> Searched:
@@ -153,22 +156,24 @@ def _check_folder(folder: Path) -> None:
         raise UserError(f"{folder}: holds {strange[0]!r}, which is no part of an index; name an empty or a new folder")
 
 
-def _find(source: str, ids: str | None) -> tuple[EmbeddingSpace, Run | None, dict[str, dict[str, np.ndarray]]]:
-    """The space, its run (None: of a file or a backbone), and the weights that belong to it; a funnel's are two."""
+def _find(source: str, ids: str | None) -> tuple[EmbeddingSpace, Run | None, list[Path]]:
+    """The space, its run (None: of a file or a backbone), and the files of weights that belong to it.
+
+    A funnel's vectors are those of its towers.
+    """
     from lab.runs.built_on import PREFIX
     from lab.runs.refs import load_run
     from lab.spaces import find_run, is_text_backbone, vectors_from
 
     if is_text_backbone(source) or Path(source).expanduser().is_file():
-        return vectors_from(source, ids), None, {}
+        return vectors_from(source, ids), None, []
     run = find_run(source)
-    weights = {}
+    runs = [run]
     if run.experiment == "funnel":
-        weights["reranker"] = run.tensors("reranker")
         run = load_run(run.config["retriever"].removeprefix(PREFIX))
-    if "towers.safetensors" in run.contents().get("model", []):
-        weights["towers"] = run.tensors("towers")
-    return run.space(), run, weights
+        runs.append(run)
+    kept = [one.path / "model" / name for one in runs for name in WEIGHTS]
+    return run.space(), run, [path for path in kept if path.is_file()]
 
 
 def _versions() -> dict[str, str]:
@@ -178,9 +183,3 @@ def _versions() -> dict[str, str]:
     from lab import __version__
 
     return {"lab": __version__, "faiss": faiss.__version__, "numpy": np.__version__}
-
-
-def _host() -> dict[str, Any]:
-    from lab.runs.provenance import host
-
-    return host()

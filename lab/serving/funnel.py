@@ -1,4 +1,4 @@
-"""A funnel over a ranking task: whose candidate lists teach the second stage, whose choose, and what both stages find."""
+"""A funnel over a ranking task: whose lists teach the second stage, and what both stages find."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from lab.embeddings.index import prepared
-from lab.errors import UserError
 from lab.evaluation.index_quality import latency, milliseconds
 from lab.recommend import TIES, RankingConfig, RankingTask, allowed_items, to_be_found
 from lab.serving.candidates import FirstStage, pair_numbers
-from lab.training.reranker import CandidateLists, Sides, reordered
+from lab.training.reranker import CandidateLists, Sides, predicted, reordered
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from lab.evaluation.ranking import Scorer
-    from lab.models.reranker import Reranker
+    from lab.models.reranker import Members
     from lab.runs.writer import RunWriter
 
 Index = NDArray[np.int64]
@@ -30,22 +29,14 @@ MOST_TIMED = 500
 
 @dataclass(frozen=True)
 class JudgedAlone(RankingTask):
-    """The same task, judged by one part alone and in it by some users; `judging` (m,) int64, None: all of them."""
+    """The same task, judged by one part alone."""
 
     part: str = "test"
-    judging: Index | None = None
 
     @cached_property
     def judged(self) -> dict[str, tuple[csr_array, csr_array]]:
         """As `RankingTask.judged`."""
-        before, relevant = super().judged[self.part]
-        if self.judging is not None:
-            kept = np.zeros((self.users, 1), dtype=relevant.dtype)
-            kept[self.judging] = 1
-            relevant = relevant.multiply(kept).tocsr()
-            relevant.eliminate_zeros()
-            relevant.sort_indices()
-        return {self.part: (before, relevant)}
+        return {self.part: super().judged[self.part]}
 
 
 @dataclass(frozen=True)
@@ -85,12 +76,13 @@ class Funnel:
             users, items, pair_numbers(users, items, scores, self._unit, before, self.task.popularity)
         )
 
-    def lists(self, part: str, users: Index) -> CandidateLists:
-        """The lists of users (m,) of a part, with what is to be found for them."""
+    def lists(self, part: str) -> CandidateLists:
+        """The lists of all users of a part who have something to be found, with what that is."""
+        users = self.users(part)
         told = self.told(part, users, *self.shown(part, users))
         return CandidateLists(users, told.items, told.numbers, self._relevant(part)[users])
 
-    def milliseconds_per_user(self, model: Reranker) -> dict[str, Any]:
+    def milliseconds_per_user(self, model: Members) -> dict[str, Any]:
         """p50 and p99 of each stage for one user at a time (one thread, warm), in milliseconds of the processor."""
         from lab.runs.threads import limited
 
@@ -99,23 +91,12 @@ class Funnel:
         lists = [self.shown(part, users[i : i + 1]) for i in range(len(users))]
 
         def second(number: int) -> None:
-            reordered(model, self.sides, self.told(part, users[number : number + 1], *lists[number]))
+            told = self.told(part, users[number : number + 1], *lists[number])
+            reordered(told, predicted(model, self.sides, told))
 
         with limited(1):
             first = milliseconds(lambda i: self.shown(part, users[i : i + 1]), len(users))
             return {"users": len(users), "first": latency(first), "second": latency(milliseconds(second, len(users)))}
-
-
-def learners_and_choosers(users: Index, share: float, generator: np.random.Generator) -> tuple[Index, Index]:
-    """Part users (m,) at random: those whose lists teach, and the `share` of them by whom the epoch is chosen.
-
-    Raises `UserError` for fewer than two.
-    """
-    if len(users) < 2:
-        raise UserError(f"{len(users)} validation user has something to be found; a second stage needs two or more")
-    order = generator.permutation(users)
-    count = min(len(users) - 1, max(1, round(share * len(users))))
-    return np.sort(order[count:]), np.sort(order[:count])
 
 
 def list_scorer(lists: CandidateLists, scores: NDArray[np.float32], users: int, items: int) -> Scorer:

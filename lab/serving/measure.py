@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lab.embeddings.index import (
-    EFFORT,
     KINDS,
     IndexKind,
     IndexMetric,
@@ -15,6 +14,7 @@ from lab.embeddings.index import (
     build_index,
     one_thread,
     prepared,
+    spoken_index,
 )
 from lab.evaluation.index_quality import index_recall, latency, milliseconds
 
@@ -48,7 +48,7 @@ def drawn_queries(vectors: np.ndarray, what: str, seed: int, *, own: bool = Fals
 
 def measured_indexes(
     queries: Queries, vectors: np.ndarray, metric: IndexMetric, kinds: tuple[IndexKind, ...] = KINDS, *, seed: int = 0
-) -> tuple[dict[str, VectorIndex], dict[str, Any]]:
+) -> tuple[dict[IndexKind, VectorIndex], dict[str, Any]]:
     """Build an index of each kind over `vectors` (n, d) float32 and try it: the indexes, and what is to be told.
 
     What is told, plain data: `queries`, `count`, `dimension`, `metric`, `threads`, and for each kind and effort a
@@ -61,19 +61,31 @@ def measured_indexes(
     largest = at[-1]
     asked = prepared(queries.vectors, metric)
     _, exact = top_k(asked, prepared(vectors, metric), largest, "dot", exclude=queries.own)
-    indexes, points = {}, []
+    indexes: dict[IndexKind, VectorIndex] = {}
+    points: list[dict[str, Any]] = []
     with one_thread():
         for kind in kinds:
             started = time.process_time()
             index = build_index(vectors, metric, kind, seed=seed)
-            about = {"kind": kind, "build_seconds": time.process_time() - started, "bytes": len(index.to_bytes())}
+            about: dict[str, Any] = {
+                "kind": kind,
+                "build_seconds": time.process_time() - started,
+                "bytes": len(index.to_bytes()),
+            }
             indexes[kind] = index
             for effort in index.efforts(largest):
                 index.spend(effort)
-                points.append({**about, "effort": effort, **_point(index, asked, queries.own, exact, at)})
+                points.append(
+                    {
+                        "name": spoken_index(kind, effort),
+                        **about,
+                        "effort": effort,
+                        **_point(index, asked, queries.own, exact, at),
+                    }
+                )
                 if points[-1][f"recall@{largest}"] >= ENOUGH:
                     break
-    told = {
+    told: dict[str, Any] = {
         "queries": {"count": len(asked), "what": queries.what},
         "count": len(vectors),
         "dimension": int(vectors.shape[1]),
@@ -113,9 +125,3 @@ def least_effort(told: dict[str, Any], kind: IndexKind, recall: float) -> dict[s
     own = [point for point in told["points"] if point["kind"] == kind]
     k = told["at"][-1]
     return next((point for point in own if point[f"recall@{k}"] >= recall), own[-1])
-
-
-def spoken_point(point: dict[str, Any]) -> str:
-    """`HNSW, efSearch 128`, as a table calls it."""
-    name = {"flat": "flat", "ivf": "IVF", "hnsw": "HNSW"}[point["kind"]]
-    return f"{name}, {EFFORT[point['kind']]} {point['effort']}" if point["effort"] else name

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from lab.errors import UserError
 from lab.evaluation.ranking_metrics import gains_of, user_metrics
-from lab.models.reranker import Reranker, listwise_softmax
+from lab.models.reranker import Members, listwise_softmax
 from lab.training.batches import epoch_batches, steps_per_epoch
 from lab.training.loop import Learner
 from lab.training.recorder import Recorder
@@ -58,7 +58,11 @@ class Sides:
 
 
 class RerankLearning(Learner):
-    """A re-ranker that learns to put relevant candidates first; the epoch is chosen by nDCG@10 of other users."""
+    """Re-rankers that learn to put relevant candidates first, cross-fitted: each never sees the users of its own fold.
+
+    `fold` (m,) int64: which member leaves out each user of `lists`. The epoch is chosen by nDCG@10 of all users, each
+    ordered by the member that left her out. Raises `UserError` where no list holds anything relevant.
+    """
 
     shown = ("train_loss", f"validation_ndcg@{JUDGED_AT}")
     criterion = f"validation_ndcg@{JUDGED_AT}"
@@ -66,15 +70,15 @@ class RerankLearning(Learner):
 
     def __init__(
         self,
-        model: Reranker,
+        model: Members,
         sides: Sides,
         lists: CandidateLists,
-        judged: CandidateLists,
+        fold: Index,
         config: RerankTrainConfig,
         run: Recorder,
     ) -> None:
         self.module = self.model = model
-        self.sides, self.judged, self.config, self.run = sides, judged, config, run
+        self.sides, self.fold, self.config, self.run = sides, fold, config, run
         hits = lists.hits()
         self.telling = np.flatnonzero(hits.any(axis=1))  # users without a relevant candidate have nothing to teach
         if not len(self.telling):
@@ -92,22 +96,40 @@ class RerankLearning(Learner):
         yield from epoch_batches(self.telling, self.config.batch_size, order)
 
     def loss(self, batch: Index) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean over users of the softmax over their candidates."""
-        scores = list_scores(self.model, self.sides, self.lists.part(batch))
-        return listwise_softmax(scores, self.hits[torch.from_numpy(batch)]), {}
+        """The softmax over each user's candidates, the mean over all users and all members that may learn from them."""
+        losses = []
+        for number, member in enumerate(self.model.members):
+            rows = batch[self.fold[batch] != number]
+            if len(rows):
+                scores = list_scores(member, self.sides, self.lists.part(rows))
+                losses.append(listwise_softmax(scores, self.hits[torch.from_numpy(rows)]) * (len(rows) / len(batch)))
+        return torch.stack(losses).sum() / (len(self.model.members) - 1), {}
 
     def validate(self, epoch: int) -> dict[str, float]:
-        """nDCG and recall at 10 of the users who choose."""
-        if not len(self.judged.users):
-            return {}
-        assert self.judged.relevant is not None
-        k = min(JUDGED_AT, self.judged.items.shape[1])
-        found = reordered(self.model, self.sides, self.judged)[0]
-        metrics = user_metrics(found, self.judged.relevant, [k], ["ndcg", "recall"])
+        """nDCG and recall at 10 of all users, each ordered by the member that has not seen her."""
+        assert self.lists.relevant is not None
+        k = min(JUDGED_AT, self.lists.items.shape[1])
+        found, _ = reordered(self.lists, self.out_of_fold())
+        metrics = user_metrics(found, self.lists.relevant, [k], ["ndcg", "recall"])
         return {f"validation_{name.partition('@')[0]}@{JUDGED_AT}": float(v.mean()) for name, v in metrics.items()}
 
+    def out_of_fold(self) -> NDArray[np.float32]:
+        """Scores (m, k) of the lists, each user's by the member that left her out."""
+        scores = np.empty(self.lists.items.shape, dtype=np.float32)
+        for number, member in enumerate(self.model.members):
+            rows = np.flatnonzero(self.fold == number)
+            scores[rows] = predicted(member, self.sides, self.lists.part(rows))
+        return scores
 
-def list_scores(model: Reranker, sides: Sides, lists: CandidateLists) -> Tensor:
+
+def folds(users: int, count: int, generator: np.random.Generator) -> Index:
+    """A fold from 0 for each of so many users, (m,) int64, of like sizes. Raises `UserError` for fewer than two."""
+    if users < 2:
+        raise UserError(f"{users} validation users have something to be found; a second stage needs two or more")
+    return generator.permutation(np.arange(users) % min(count, users))
+
+
+def list_scores(model: nn.Module, sides: Sides, lists: CandidateLists) -> Tensor:
     """Scores (m, k) of candidates, -inf where there is none."""
     items = torch.from_numpy(lists.items)
     users = sides.users[torch.from_numpy(lists.users)]
@@ -115,15 +137,18 @@ def list_scores(model: Reranker, sides: Sides, lists: CandidateLists) -> Tensor:
     return scores.masked_fill(items < 0, -torch.inf)
 
 
-def reordered(
-    model: Reranker, sides: Sides, lists: CandidateLists, at_once: int = 256
-) -> tuple[Index, NDArray[np.float32]]:
-    """The same candidates in the re-ranker's order, (m, k) int64, and their scores (m, k) float32."""
+def predicted(model: nn.Module, sides: Sides, lists: CandidateLists, at_once: int = 256) -> NDArray[np.float32]:
+    """As `list_scores`, in evaluation mode and some users at a time: (m, k) float32."""
     model.eval()
     scores = np.empty(lists.items.shape, dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(scores), at_once):
             rows = np.arange(start, min(start + at_once, len(scores)))
             scores[rows] = list_scores(model, sides, lists.part(rows)).float().numpy()
+    return scores
+
+
+def reordered(lists: CandidateLists, scores: NDArray[np.float32]) -> tuple[Index, NDArray[np.float32]]:
+    """Candidates and scores (m, k), best first; equal ones stay in the first stage's order."""
     order = np.argsort(-scores, axis=1, kind="stable")
     return np.take_along_axis(lists.items, order, axis=1), np.take_along_axis(scores, order, axis=1)
