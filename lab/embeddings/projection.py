@@ -20,18 +20,23 @@ if TYPE_CHECKING:
 VERSION = 1  # of the arithmetic and of the file: a kept map of another version is made again
 DIMENSIONS_BEFORE_UMAP = 50
 FEWEST_FOR_UMAP = 10  # items; fewer are shown by PCA
-JUDGED = 3000  # items whose neighbourhoods trustworthiness and continuity look at
 
 
 @dataclass(frozen=True)
 class MapSettings:
-    """How a map is made; names and defaults as in umap-learn. `metric` is the distance in the original space."""
+    """How a map is made; names and defaults as in umap-learn. `metric` is the distance in the original space.
+
+    `epochs`: passes over the neighbours, None for UMAP's own choice by size. `judged`: items whose neighbourhoods
+    trustworthiness and continuity look at; of none they are NaN.
+    """
 
     method: Literal["umap", "pca"] = "umap"
     metric: Literal["cosine", "euclidean"] = "cosine"
     neighbors: int = 15
     min_dist: float = 0.1
     seed: int = 0
+    epochs: int | None = None
+    judged: int = 3000
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Projection:
 
     `method` is the one that made it, which is `pca` where there were too few items, or too few different ones, for
     the UMAP that `settings` asks for. `trustworthiness` and `continuity` (see `lab.evaluation.geometry`) are taken
-    over the `k` nearest of `judged` items; NaN for fewer than three items.
+    over the `k` nearest of `judged` items; NaN for fewer than three items, and where none is judged.
     """
 
     ids: np.ndarray
@@ -63,7 +68,7 @@ def project(space: EmbeddingSpace, settings: MapSettings | None = None) -> Proje
     from lab.evaluation.geometry import continuity, trustworthiness
 
     settings = settings or MapSettings()
-    points = _unit(space.vectors) if settings.metric == "cosine" else space.vectors
+    points = unit_rows(space.vectors) if settings.metric == "cosine" else space.vectors
     method, coordinates = "pca", None
     if settings.method == "umap" and len(space) >= FEWEST_FOR_UMAP:
         coordinates = umap_coordinates(points, settings)
@@ -73,9 +78,9 @@ def project(space: EmbeddingSpace, settings: MapSettings | None = None) -> Proje
 
     n = len(space)
     k = min(settings.neighbors, (n - 1) // 2)
-    judged = np.sort(np.random.default_rng(settings.seed).choice(n, min(n, JUDGED), replace=False))
+    judged = np.sort(np.random.default_rng(settings.seed).choice(n, min(n, settings.judged), replace=False))
     kept = dict.fromkeys(("trustworthiness", "continuity"), np.nan)
-    for score in (trustworthiness, continuity) if k else ():
+    for score in (trustworthiness, continuity) if k and len(judged) else ():
         kept[score.__name__] = score(space.vectors, coordinates, k, settings.metric, judged)
     return Projection(space.ids, coordinates, method, settings, k=k, judged=len(judged), **kept)
 
@@ -96,10 +101,13 @@ def principal_components(points: np.ndarray, dimensions: int) -> np.ndarray:
     return coordinates
 
 
-def umap_coordinates(points: np.ndarray, settings: MapSettings) -> np.ndarray | None:
+def umap_coordinates(
+    points: np.ndarray, settings: MapSettings, start: np.ndarray | None = None, learning_rate: float = 1.0
+) -> np.ndarray | None:
     """UMAP's map of `points` (n, d): (n, 2) float32, or None where it finds none, as for points that are all one.
 
-    `points` have unit length where the metric is the cosine.
+    `points` have unit length where the metric is the cosine. `start` (n, 2): where they lie at first, by default as a
+    spectral layout has them; `learning_rate`: how far they go in a step.
     """
     if points.shape[1] > DIMENSIONS_BEFORE_UMAP:
         points = principal_components(points, DIMENSIONS_BEFORE_UMAP)
@@ -114,7 +122,10 @@ def umap_coordinates(points: np.ndarray, settings: MapSettings) -> np.ndarray | 
         model = _umap().UMAP(
             n_neighbors=known[0].shape[1],
             min_dist=settings.min_dist,
+            n_epochs=settings.epochs,
             metric="euclidean",
+            init="spectral" if start is None else start.astype(np.float32),
+            learning_rate=learning_rate,
             random_state=settings.seed,
             n_jobs=1,
             precomputed_knn=known,  # exact, and spares the compilation of an approximate search
@@ -163,7 +174,7 @@ def _umap() -> Any:
     return umap
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Rows brought to length 1, float32; zero vectors stay zero."""
     norms = row_norms(vectors)[:, None]
     return np.divide(vectors, norms, out=np.zeros(vectors.shape), where=norms > 0).astype(np.float32)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,14 +28,16 @@ STEPS = 64  # of a colour scale
 class Coloring:
     """`codes`: id → colour number; `unknown`: the number of every other item, which is also how many colours there are.
 
-    `palette`: hexadecimal colours of a scale, or None where the page's own colours (`--c0` …) are meant.
+    `palette`: hexadecimal colours of a scale, or None where the page's own colours (`--c0` …) are meant. `what` says
+    in a sentence what colours show, `name` in a word or two.
     """
 
     codes: dict[str, int]
     unknown: int
     palette: list[str] | None
-    legend: list[dict[str, str]]
+    legend: list[dict[str, Any]]
     what: str
+    name: str
 
     def hexadecimal(self, ids: list[str]) -> list[str]:
         """The colour of each item for matplotlib."""
@@ -50,7 +53,18 @@ def joined(colorings: Sequence[Coloring]) -> Coloring:
     for other in alike[1:]:
         codes = {**other.codes, **codes}
     unknown = max(coloring.unknown for coloring in alike)
-    return Coloring(codes, unknown, first.palette, [] if others else first.legend, first.what)
+    name = first.name if all(other.name == first.name for other in others) else "as each map has it"
+    return Coloring(codes, unknown, first.palette, [] if others else first.legend, first.what, name)
+
+
+@cache
+def scale_colors() -> list[str]:
+    """The colours of a scale, from low to high: cividis (Nuñez, Anderton and Renslow 2018), hexadecimal."""
+    import matplotlib
+    from matplotlib.colors import to_hex
+
+    scale = matplotlib.colormaps["cividis"]
+    return [to_hex(scale(step / (STEPS - 1))) for step in range(STEPS)]
 
 
 def color_items(space: EmbeddingSpace, settings: MapConfig, several: bool) -> Coloring:
@@ -63,7 +77,7 @@ def color_items(space: EmbeddingSpace, settings: MapConfig, several: bool) -> Co
     coloring = _by_cluster(space, settings, several)
     if settings.color != "cluster":
         missing = f"There is no metadata column “{settings.color}”. {coloring.what}"
-        return Coloring(coloring.codes, coloring.unknown, None, coloring.legend, missing)
+        return replace(coloring, what=missing)
     return coloring
 
 
@@ -92,7 +106,7 @@ def _by_cluster(space: EmbeddingSpace, settings: MapConfig, several: bool) -> Co
         else ""
     )
     what = f"Colours are {k} clusters (k-means) {where}".strip() + ". Each is named by its three most central items."
-    return Coloring(codes, k, None, legend, what)
+    return Coloring(codes, k, None, legend, what, "clusters")
 
 
 def _by_column(space: EmbeddingSpace, name: str) -> Coloring:
@@ -101,30 +115,26 @@ def _by_column(space: EmbeddingSpace, name: str) -> Coloring:
         return _by_number(space, column, name)
     texts = [value if known else None for value, known in zip(column, column.notna(), strict=True)]
     common = [value for value, _ in Counter(v for v in texts if v is not None).most_common(len(CLASS_COLORS))]
-    rank = {value: place for place, value in enumerate(sorted(common, key=_natural))}
+    rank = {value: place for place, value in enumerate(sorted(common, key=natural))}
     codes = {str(item): rank[value] for item, value in zip(space.ids, texts, strict=True) if value in rank}
     legend = [_entry(place, short(str(value), 60)) for value, place in rank.items()]
     if len(codes) < len(space):
-        legend.append({"color": "var(--faint)", "label": "other or unknown"})
-    return Coloring(codes, len(common), None, legend, f"Colours show “{short(name, 40)}”.")
+        legend.append({"color": "var(--faint)", "label": "other or unknown", "code": len(common)})
+    return Coloring(codes, len(common), None, legend, f"Colours show “{short(name, 40)}”.", short(name, 40))
 
 
-def _natural(value: Any) -> tuple[int, float, str]:
+def natural(value: Any) -> tuple[int, float, str]:
     """Numbers by size, then texts by letter."""
     text = str(value)
     return (0, float(text), "") if re.fullmatch(r"-?\d+(\.\d+)?", text) else (1, 0.0, text)
 
 
 def _by_number(space: EmbeddingSpace, column: pd.Series, name: str) -> Coloring:
-    """Sixty-four steps of cividis (Nuñez, Anderton and Renslow 2018), by rank so that outliers do not use them up."""
-    import matplotlib
-    from matplotlib.colors import to_hex
-
+    """Steps of the scale by rank, so that outliers do not use them up."""
     values = column.to_numpy(dtype=np.float64)
     known = np.isfinite(values)
     ranks = np.searchsorted(np.sort(values[known]), values[known], side="left") / max(1, known.sum() - 1)
-    scale = matplotlib.colormaps["cividis"]
-    palette = [to_hex(scale(step / (STEPS - 1))) for step in range(STEPS)]
+    palette = scale_colors()
     steps = np.minimum((ranks * STEPS).astype(int), STEPS - 1)
     codes = {str(item): int(step) for item, step in zip(space.ids[known], steps, strict=True)}
     low, middle, high = (number(v) for v in np.quantile(values[known], [0, 0.5, 1]))
@@ -133,8 +143,9 @@ def _by_number(space: EmbeddingSpace, column: pd.Series, name: str) -> Coloring:
         {"color": palette[STEPS // 2], "label": f"{middle} (median)"},
         {"color": palette[-1], "label": f"{high} (highest)"},
     ]
-    return Coloring(codes, STEPS, [*palette, FAINT], legend, f"Colours show “{short(name, 40)}”, by rank.")
+    what = f"Colours show “{short(name, 40)}”, by rank."
+    return Coloring(codes, STEPS, [*palette, FAINT], legend, what, short(name, 40))
 
 
-def _entry(place: int, label: str) -> dict[str, str]:
-    return {"color": f"var(--c{place})", "label": label}
+def _entry(place: int, label: str) -> dict[str, Any]:
+    return {"color": f"var(--c{place})", "label": label, "code": place}

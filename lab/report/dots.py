@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.report.figure_data import csv_uri
 from lab.report.numbers import digits_for, plain
 from lab.report.style import COLORS, drawable, figure_of, png_of
-from lab.report.text import count, minus, number
+from lab.report.text import count, minus, number, slug
 
 _HEIGHTS = (15.0, 9.5, 20.5, 12.0, 18.0)  # where dots of one row stand, so that equal values are all seen
 
@@ -77,6 +78,8 @@ def dot_picture(title: str, rows: Sequence[Measured], caption: str) -> dict[str,
     return {
         "title": title,
         "caption": caption,
+        "csv": csv_uri(_table(rows)),
+        "file": slug(title),
         "ticks": [{"x": place(tick), "text": _tick_text(tick, ticks)} for tick in ticks],
         "rows": [
             {
@@ -97,6 +100,14 @@ def dot_picture(title: str, rows: Sequence[Measured], caption: str) -> dict[str,
             for row in rows
         ],
     }
+
+
+def _table(rows: Sequence[Measured]) -> list[list[Any]]:
+    """The rows with their values a seed, as they would be saved."""
+    seeds = sorted({seed for row in rows for seed in row.values})
+    values = [[row.values.get(seed) for seed in seeds] for row in rows]
+    lines = [[row.label, row.mean, row.low, row.high, *own] for row, own in zip(rows, values, strict=True)]
+    return [["row", "mean", "low", "high", *(f"seed {seed}" for seed in seeds)], *lines]
 
 
 def spoken(row: Measured) -> str:

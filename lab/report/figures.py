@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lab.report.figure_data import Rows, csv_uri, drawn_rows, recorded_rows
 from lab.report.style import COLORS, drawable, figure_of, png_of, svg_of
-from lab.report.text import count, data_uri, listing, number, typeset
+from lab.report.text import count, data_uri, listing, number, slug, typeset
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,8 @@ _NOT_CURVES = {"step", "time", "epoch", "seconds", "learning_rate"}
 class PageFigure:
     """A picture in the page. `paper`: on a white sheet, as it has a white ground of its own.
 
-    `png` is what goes into the figures folder as `name`; `narrow` is another `source` for phones, "" where one will do.
+    `png` is what goes into the figures folder as `name`; `narrow` is another `source` for phones, "" where one will do;
+    `data`: the numbers behind it, as a table whose head comes first.
     """
 
     name: str
@@ -38,6 +40,17 @@ class PageFigure:
     source: str
     paper: bool = True
     narrow: str = ""
+    data: Rows = ()
+
+    @property
+    def csv(self) -> str:
+        """The data as an address that a browser saves; "" where there is none."""
+        return csv_uri(self.data)
+
+    @property
+    def file(self) -> str:
+        """What the data are saved as, without the ending."""
+        return slug(self.name)
 
     @property
     def wide(self) -> bool:
@@ -67,6 +80,7 @@ def page_figure(
         source=data_uri(svg_of(figure), "image/svg+xml"),
         paper=False,
         narrow=data_uri(svg_of(draw(NARROW)), "image/svg+xml") if narrow else "",
+        data=drawn_rows(figure),
     )
 
 
@@ -96,6 +110,7 @@ class Line:
     """What one run recorded of one metric while it trained; `row` is its row's place."""
 
     row: int
+    run: str
     steps: pd.Series
     values: pd.Series
 
@@ -112,7 +127,7 @@ def learning_curves(rows: Sequence[Row]) -> dict[str, PageFigure]:
             for name in table.columns:
                 known = table[name].notna()
                 if name not in _NOT_CURVES and table[name].dtype.kind in "fiu" and known.sum() > 1:
-                    lines.setdefault(name, []).append(Line(place, table["step"][known], table[name][known]))
+                    lines.setdefault(name, []).append(Line(place, run.id, table["step"][known], table[name][known]))
     telling = {name: found for name, found in lines.items() if len(found) == 1 or not _all_same(found)}
     titles = {figure.name: figure.title for row in rows for run in row.runs for figure in run.figures}
     return {name: _curve(name, titles.get(name), telling[name], rows) for name in list(telling)[:MOST_CURVES]}
@@ -150,7 +165,15 @@ def _curve(name: str, title: str | None, lines: Sequence[Line], rows: Sequence[R
         alt=f"Learning curves: {title} by step.{said}",
         source=svg,
         paper=False,
+        data=[
+            ["row", "run", "step", name],
+            *(point for line in lines for point in _points(rows[line.row].label, line)),
+        ],
     )
+
+
+def _points(label: str, line: Line) -> list[list[Any]]:
+    return [[label, line.run, f"{s:g}", f"{v:.6g}"] for s, v in zip(line.steps, line.values, strict=True)]
 
 
 def _end_of(label: str, lines: Sequence[Line]) -> str:
@@ -198,4 +221,5 @@ def _page_figure(row: Row, run: Run, figure: Any, png: bytes, rows: Sequence[Row
         caption=figure.caption or "",
         alt=figure.alt or listing([figure.title or figure.name, *which]),
         source=data_uri(png),
+        data=recorded_rows(figure.data),
     )

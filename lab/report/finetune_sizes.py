@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab.report.figure_data import drawn_rows
 from lab.report.figures import PageFigure, page_figure
 from lab.report.finetune_rows import Entry, Group
 from lab.report.numbers import plain, spoken
@@ -129,6 +130,7 @@ def _one(task: str, curve: Curve, metric: str, limits: tuple[float, float]) -> P
         alt=typeset(f"{title}: {metric} {numbers}. {said}"),
         source=data_uri(svg_of(figure), "image/svg+xml"),
         paper=False,
+        data=drawn_rows(figure),
     )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lab.report.coloring import Coloring, color_items, joined
 from lab.report.map_data import MapSource, fit
+from lab.report.map_measures import measure
 from lab.report.still_map import still_map
 from lab.report.text import count, data_uri, listing, number
+from lab.report.thumbnails import thumbnails
 
 if TYPE_CHECKING:
     from lab.config.base import MapConfig
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
     from lab.embeddings.space import EmbeddingSpace
     from lab.runs.study import Row
 
-MOST_POINTS = 50_000  # on one map
+MOST_POINTS = 200_000  # on one map
 MOST_MAPS = 12
 NEIGHBORS = 6  # listed with an item
 MOST_PAIRS = 4 * 10**8  # map items × items of the space: beyond it neighbours would take minutes
 FEWEST_ITEMS = 50  # fewer make no map
+MOST_AGAIN = 5_000  # items of a map that is also drawn from a second seed
+MOST_AGAIN_IN_ALL = 9_000  # items of all such maps of a page: about five seconds
+EPOCHS_AGAIN = 200  # of the second drawing; UMAP's own number for large maps
 
 
 @dataclass
@@ -37,6 +42,7 @@ class MapPane:
     alt: str
     caption: str
     number: int = 0
+    stages: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -45,18 +51,22 @@ class MapPart:
 
     section: str
     introduction: list[str]
-    legend: list[dict[str, str]]
+    legend: list[dict[str, Any]]
     panes: list[MapPane]
 
 
 @dataclass
 class MapSection:
-    """Everything the template shows of the maps; `data` is JSON, safe inside a script element."""
+    """Everything the template shows of the maps; `data` is JSON, safe inside a script element.
+
+    `again`: whether there is a map that can be drawn from a second seed.
+    """
 
     parts: list[MapPart]
     example: str
     notes: list[str]
     data: str
+    again: bool
 
     @property
     def panes(self) -> list[MapPane]:
@@ -89,19 +99,32 @@ def build_maps(sources: Sequence[MapSource], settings: MapConfig, examples: Sequ
     left_out = len(sources) - MOST_MAPS
     sources = list(sources[:MOST_MAPS])
     groups = {section: _grouped(sources, section, settings) for section in dict.fromkeys(s.section for s in sources)}
-    for source in sources:
-        source.projection = project(source, settings)
-        source.neighbors = _neighbors(source, settings)
+    _place(sources, settings)
     colorings = {section: [_colored(group, settings) for group in found] for section, found in groups.items()}
     coloring = joined([one for found in colorings.values() for one in found])
-    data, cut = fit(sources, coloring)
+    data, cut = fit(sources, coloring, thumbnails(sources))
     parts = []
     for section, found in groups.items():
         own = joined(colorings[section])
         panes = [_pane(s, coloring, settings, k) for k, s in enumerate(sources) if s.section == section]
         parts.append(MapPart(section, _introduction(found, own), own.legend, panes))
     example = next((word for source in sources for word in examples if word in source.ids), sources[0].ids[0])[:40]
-    return MapSection(parts, example, _notes(sources, settings, left_out, cut), data)
+    again = any(source.again for source in sources)
+    return MapSection(parts, example, _notes(sources, settings, left_out, cut), data, again)
+
+
+def _place(sources: Sequence[MapSource], settings: MapConfig) -> None:
+    """Give every map its coordinates, neighbours and measures, and the first of them a second drawing."""
+    left = MOST_AGAIN_IN_ALL
+    for source in sources:
+        source.metric = settings.metric
+        _find_neighbors(source)
+        if not source.stages:
+            source.projection = project(source, settings)
+            if source.projection.method == "umap" and len(source.ids) <= min(MOST_AGAIN, left):
+                left -= len(source.ids)
+                source.again = project(source, settings, again=True)
+        measure(source)
 
 
 def _grouped(sources: Sequence[MapSource], section: str, settings: MapConfig) -> list[list[MapSource]]:
@@ -143,30 +166,35 @@ def ordered_ids(space: EmbeddingSpace) -> list[str]:
     return list(space.ids[np.argsort(-counts, kind="stable")])
 
 
-def _neighbors(source: MapSource, settings: MapConfig) -> np.ndarray | None:
+def _find_neighbors(source: MapSource) -> None:
     if len(source.ids) * len(source.space) > MOST_PAIRS:
-        return None
-    from lab.embeddings.neighbors import top_k
+        return
+    from lab.embeddings.neighbors import METRICS, top_k
 
+    assert source.metric in METRICS
     own = source.space.index(source.ids)
     vectors = source.space.vectors
-    indices, _ = top_k(vectors[own], vectors, NEIGHBORS, settings.metric, exclude=own[:, None])
-    return indices
+    found = top_k(vectors[own], vectors, NEIGHBORS, source.metric, exclude=own[:, None])
+    source.neighbors, source.scores = found
 
 
 # --- words around the maps
 
 
-def project(source: MapSource, settings: MapConfig) -> Projection:
-    """The projection of the items on one map, kept in the run's folder and made again only for other settings."""
+def project(source: MapSource, settings: MapConfig, again: bool = False) -> Projection:
+    """The projection of the items on one map, kept in the run's folder and made again only for other settings.
+
+    `again`: another one, from the next seed, in fewer epochs and without being judged.
+    """
     from lab.embeddings.projection import MapSettings, cached
 
     how = MapSettings(settings.method, settings.metric, settings.neighbors, settings.min_dist, settings.seed)
+    if again:
+        how = replace(how, seed=settings.seed + 1, epochs=EPOCHS_AGAIN, judged=0)
     return cached(source.space.subset(source.ids), how, source.run.path / "maps")
 
 
 def _pane(source: MapSource, coloring: Coloring, settings: MapConfig, place: int) -> MapPane:
-    assert source.projection is not None
     labels = settings.labels if source.named else 0
     png = still_map(source.coordinates, source.ids, coloring.hexadecimal(source.ids), labels)
     title = source.row.label
@@ -174,23 +202,27 @@ def _pane(source: MapSource, coloring: Coloring, settings: MapConfig, place: int
         f"{len(source.ids):,} of {count(len(source.space), 'item')}"
     )  # fmt: skip
     seeds = f"seed {source.run.seed}, " if source.row.planned > 1 else ""
-    kept = source.projection
     size = count(source.space.dim, "dimension")
-    scores = f"Trustworthiness {number(kept.trustworthiness)}, continuity {number(kept.continuity)}"
+    about = f"{seeds}{shown}, {size}, {_drawn_by(source, settings)}"
+    kept = source.projection
+    scores = f"Trustworthiness {number(kept.trustworthiness)}, continuity {number(kept.continuity)} · " if kept else ""
     return MapPane(
         name=f"map {source.section} {title}".replace("  ", " "),
         title=title,
         png=png,
         source=data_uri(png),
         alt=f"Map of {shown} of {title}; each point is an item, near points are alike.",
-        caption=f"{source.note}{scores} · {seeds}{shown}, {size}, {method_of(settings)}.",
+        caption=f"{source.note}{scores}{about}.",
         number=place,
+        stages=[stage.name for stage in source.stages],
     )
 
 
-def method_of(settings: MapConfig) -> str:
+def _drawn_by(source: MapSource, settings: MapConfig) -> str:
     """The projection and its settings, short."""
-    if settings.method == "pca":
+    if source.stages:
+        return f"{count(len(source.stages), 'stage')} aligned to each other"
+    if source.projection is not None and source.projection.method == "pca":
         return "PCA"
     how = f"{settings.metric}, {settings.neighbors} neighbours, min_dist {settings.min_dist:g}, seed {settings.seed}"
     return f"UMAP ({how})"
@@ -208,8 +240,9 @@ def _introduction(groups: Sequence[Sequence[MapSource]], coloring: Coloring) -> 
     if len(groups) > 1:
         text += " A map whose space holds other items has items and colours of its own."
     how = (
-        "Point at an item to see it, and its nearest neighbours in the original space, on every map; click it to see "
-        "where these neighbours lie. Drag to move; zoom with the buttons, a pinch, or the wheel with Ctrl or ⌘ held."
+        "Point at an item to see it on every map; click it to see where its nearest neighbours in the original space "
+        "lie. Draw around items (“Lasso”, or drag with Shift held) to see the same ones on every map. Drag to move; "
+        "zoom with the buttons, a pinch, or the wheel with Ctrl or ⌘ held."
     )
     return [f"{text} {coloring.what}", how]
 

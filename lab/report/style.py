@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colour-blind-safe palette (2008) without its yellow, with a violet and a grey; as in report.css.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#6b6b6b")
-# For classes, of which there may be more: four that stay apart from these and from each other in lightness and hue.
-CLASS_COLORS = (*COLORS, "#8c4a2f", "#8a9a00", "#1f2f6b", "#e377a2")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4d2045", "#526163")
+# For classes, of which there may be more: four that stay apart from these and from each other, for colour-blind readers
+# too (tests/report/test_colors.py).
+CLASS_COLORS = (*COLORS, "#885b2a", "#afc566", "#233086", "#0e370d")
 FAINT = "#b9bec4"
 
 INK, MUTED, GRID = "#1c2126", "#69737e", "#e4e2dd"
 _RULE = "#bfc4c9"
-_DARK = {**dict(zip(COLORS, ("#4fa8e0", "#f0813a", "#2fc49a", "#e09cc3", "#f2b93b", "#9ad4f7", "#b48fd0", "#a5a5a5"),
+_DARK = {**dict(zip(COLORS, ("#4fa8e0", "#f0813a", "#2fc49a", "#e09cc3", "#f2b93b", "#9ad4f7", "#c956af", "#c3f5d8"),
                     strict=True)), INK: "#e7e9ec", MUTED: "#909aa5", _RULE: "#59626b", GRID: "#2e343a"}  # fmt: skip
 
 

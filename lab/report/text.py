@@ -67,14 +67,19 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def slug(name: str) -> str:
+    """A short file name in plain ASCII."""
+    return re.sub(r"[^a-z0-9]+", "-", unicodedata.normalize("NFKD", name).lower())[:60].strip("-") or "figure"
+
+
 def file_names(names: Iterable[str]) -> dict[str, str]:
     """A short file name in plain ASCII for each name, all different."""
     given: dict[str, str] = {}
     for name in names:
-        slug = re.sub(r"[^a-z0-9]+", "-", unicodedata.normalize("NFKD", name).lower())[:60].strip("-") or "figure"
-        taken, candidate, n = set(given.values()), slug, 2
+        short_name, taken, n = slug(name), set(given.values()), 2
+        candidate = short_name
         while candidate in taken:
-            candidate, n = f"{slug}-{n}", n + 1
+            candidate, n = f"{short_name}-{n}", n + 1
         given.setdefault(name, candidate)
     return given
 

@@ -25,14 +25,14 @@ def place_of(page, pane: int, label: str) -> tuple[float, float]:
     """Where an item is on the screen, from the page's own data."""
     data = json.loads(page.locator("#map-data").text_content())
     item = data["labels"].index(label)
-    decoded = {
-        key: np.frombuffer(base64.b64decode(data["panes"][pane][key]), dtype=kind)
-        for key, kind in (("items", "<u4"), ("x", "<f4"), ("y", "<f4"))
-    }
-    point = int(np.flatnonzero(decoded["items"] == item)[0])
+    layout = data["panes"][pane]["layouts"][-1]
+    items, x, y = (
+        np.frombuffer(base64.b64decode(text), "<u2")
+        for text in (data["panes"][pane]["items"], layout["x"], layout["y"])
+    )
+    point = int(np.flatnonzero(items == item)[0])
     box = page.locator(f"#map-{pane}").bounding_box()
-    x, y = float(decoded["x"][point]), float(decoded["y"][point])
-    return box["x"] + (x + 1) / 2 * box["width"], box["y"] + (1 - y) / 2 * box["height"]
+    return box["x"] + x[point] / 65535 * box["width"], box["y"] + (1 - y[point] / 65535) * box["height"]
 
 
 def middle_of(element) -> tuple[float, float]:

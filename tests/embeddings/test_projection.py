@@ -159,15 +159,15 @@ def test_a_map_that_umap_cannot_make_is_made_by_pca(monkeypatch):
     np.testing.assert_array_equal(made.coordinates, principal_components(points(30, 4), 2))
 
 
-def test_large_maps_are_judged_by_a_sample(monkeypatch):
-    vectors = points(400, 3)
+def test_large_maps_are_judged_by_a_sample():
+    vectors, few = points(400, 3), replace(BY_PCA, judged=200)
     whole = project(space_of(vectors), BY_PCA)
-    monkeypatch.setattr(projection, "JUDGED", 200)
-    sampled = project(space_of(vectors), BY_PCA)
+    sampled = project(space_of(vectors), few)
     assert (whole.judged, sampled.judged) == (400, 200)
     assert sampled.trustworthiness == pytest.approx(whole.trustworthiness, abs=0.02)
     assert sampled.trustworthiness != whole.trustworthiness
-    assert sampled.trustworthiness == project(space_of(vectors), BY_PCA).trustworthiness
+    assert sampled.trustworthiness == project(space_of(vectors), few).trustworthiness
+    assert np.isnan(project(space_of(vectors), replace(BY_PCA, judged=0)).continuity)
 
 
 # --- PCA
