@@ -17,8 +17,6 @@ import numpy as np
 from lab.models.word2vec.engine import Options, Vocabulary
 from lab.models.word2vec.huffman import huffman_tree
 
-_CHUNK_BYTES = 2**22  # of gathered output vectors: what stays in the processor's cache is fastest
-
 
 @dataclass(frozen=True)
 class HeldOutPairs:
@@ -95,14 +93,11 @@ def pair_losses(pairs: HeldOutPairs, input_vectors: np.ndarray, output_vectors: 
     of log sigmoid(sign * output . hidden), where `hidden` is the mean (or sum) of its context's input vectors.
     Mikolov et al. 2013, arXiv:1310.4546, equations 3 and 4.
     """
-    losses = np.empty(len(pairs))
-    size = max(1, _CHUNK_BYTES // (4 * output_vectors.shape[1] * max(1, pairs.nodes.shape[1])))
-    for start in range(0, len(pairs), size):
-        chunk = slice(start, min(start + size, len(pairs)))
-        hidden = _hidden(pairs, chunk, input_vectors)
-        dots = np.matmul(output_vectors[pairs.nodes[chunk]], hidden[:, :, None])[:, :, 0]
-        signs = pairs.signs[chunk]
-        losses[chunk] = (np.logaddexp(0.0, -signs * dots.astype(np.float64)) * (signs != 0)).sum(axis=1)
+    from lab.models.word2vec.pair_losses import negative_log_likelihoods
+
+    losses: np.ndarray = negative_log_likelihoods(
+        input_vectors, output_vectors, pairs.contexts, pairs.starts, pairs.nodes, pairs.signs, pairs.mean
+    )
     return losses
 
 
@@ -170,14 +165,3 @@ def _outputs(
     signs = np.where(nodes == targets[:, None], 0, -1).astype(np.int8)
     signs[:, 0] = 1
     return nodes, signs
-
-
-def _hidden(pairs: HeldOutPairs, chunk: slice, input_vectors: np.ndarray) -> np.ndarray:
-    """Return the hidden vectors (m, d) float32 of a chunk of predictions."""
-    starts = pairs.starts[chunk.start : chunk.stop + 1]
-    vectors = input_vectors[pairs.contexts[starts[0] : starts[-1]]]
-    sizes = np.diff(starts)
-    if (sizes == 1).all():
-        return vectors
-    hidden = np.add.reduceat(vectors, starts[:-1] - starts[0], axis=0)
-    return hidden / sizes[:, None].astype(np.float32) if pairs.mean else hidden

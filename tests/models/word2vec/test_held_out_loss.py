@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -117,14 +118,16 @@ def test_loss_falls_in_training_from_that_of_an_untrained_model(options, held_ou
     assert np.diff(means).max() < 0.05
 
 
-def test_chunks_change_nothing(monkeypatch, held_out, vocabulary):
+@pytest.mark.parametrize("scale", [0.1, 3.0, 40.0])
+def test_the_loss_is_the_formula_however_large_the_scores(scale, held_out, vocabulary):
     for options in FOUR:
-        pairs = drawn(held_out, vocabulary, options)
-        inputs, outputs = np.random.default_rng(0).normal(size=(2, len(vocabulary), 10)).astype(np.float32)
-        whole = pair_losses(pairs, inputs, outputs)
-        with monkeypatch.context() as patch:
-            patch.setattr("lab.models.word2vec.held_out_loss._CHUNK_BYTES", 4000)
-            assert np.allclose(pair_losses(pairs, inputs, outputs), whole, rtol=1e-6)
+        pairs = drawn(held_out, vocabulary, dataclasses.replace(options, negative=31))
+        inputs, outputs = np.random.default_rng(0).normal(size=(2, len(vocabulary), 10), scale=scale)
+        hidden = np.array([inputs[pairs.contexts[a:b]].mean(axis=0) for a, b in pairwise(pairs.starts)])
+        scores = np.einsum("pkd,pd->pk", outputs[pairs.nodes], hidden)
+        expected = (np.logaddexp(0, -pairs.signs * scores) * (pairs.signs != 0)).sum(axis=1)
+        found = pair_losses(pairs, inputs.astype(np.float32), outputs.astype(np.float32))
+        assert np.allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_windows_shrink_evenly_and_stay_the_same(held_out, vocabulary):
