@@ -61,7 +61,7 @@ def plan(config: TwoTowerConfig) -> DataFacts:
     from lab.tower_features import check_networks
 
     networks = check_networks(config.user, "user") | check_networks(config.item, "item")
-    facts = describe_ranking_task(config.data)
+    facts = describe_ranking_task(config.data, config.ranking)
     return replace(facts, inputs={**facts.inputs, **networks})
 
 
@@ -231,11 +231,42 @@ def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
     names = ["random", "popularity", "item_neighbors", "ease"]
     if config.data.source.startswith("wikipedia-"):
         names += ["tfidf", "word_vectors"]
-    return [(SPOKEN_METHOD[name], {**same, "method": {"name": name}}) for name in names]
+    rows: list[tuple[str, dict[str, Any]]] = [
+        (SPOKEN_METHOD[name], {**same, "method": {"name": name}}) for name in names
+    ]
+    if config.similarity.kind != "mlp":
+        rows.append((PAIR_INTO_MLP, {**same, **pair_into_mlp(config)}))
+    return rows
+
+
+PAIR_INTO_MLP = "the same pair into an MLP"
+
+
+def pair_into_mlp(config: TwoTowerConfig) -> dict[str, Any]:
+    """The same features of both sides into a perceptron (He et al. 2017), at settings of its own but the batch size.
+
+    Half the epochs of towers, as each pair comes with four drawn ones; networks are read as they are, whatever the
+    towers train of them.
+    """
+    frozen = {"frozen_depth", "learning_rate"}
+    sides = {}
+    for side, section in (("user", config.user), ("item", config.item)):
+        if section.features is not None:
+            features = [feature.model_dump(exclude_defaults=True, exclude=frozen) for feature in section.features]
+            sides[side] = {"features": features}
+    return {
+        "experiment": "two_tower",
+        **sides,
+        "similarity": {"kind": "mlp"},
+        "objective": {"kind": "logistic", "negatives": 4},
+        "train": {"epochs": 20, "early_stopping": 5, "batch_size": config.train.batch_size},
+    }
 
 
 def title(config: TwoTowerConfig) -> str:
     """The whole row in words."""
+    if config.similarity.kind == "mlp":
+        return f"pairs into an MLP, {SPOKEN_OBJECTIVE[config.objective.kind]}"
     return f"two towers, {SPOKEN_OBJECTIVE[config.objective.kind]}"
 
 
