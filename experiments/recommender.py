@@ -71,7 +71,7 @@ def plan(config: RecommenderConfig) -> DataFacts:
     """Read, clean and split the pairs."""
     from lab.recommend import describe_ranking_task
 
-    return describe_ranking_task(config.data)
+    return describe_ranking_task(config.data, config.ranking)
 
 
 def run(config: RecommenderConfig, run: RunWriter) -> None:

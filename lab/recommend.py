@@ -37,7 +37,6 @@ SPOKEN_METHOD = {
     "tfidf": "TF-IDF of texts",
     "word_vectors": "mean word vectors",
 }
-HEAD_SHARE = 0.2
 _AMONG = {"all": "all items", "known": "all items that training knows", "new": "the new items held out with it"}
 _PROTOCOL = {
     "recall": "share of a user's held-out items among the first {k}",
@@ -62,7 +61,7 @@ class RankingConfig(Section):
         "found; new: those held out of it as a whole, among themselves",
     )
     slices: list[str] = Field(
-        default_factory=list, description="columns of the user table by which the metrics are also given"
+        default_factory=list, description="columns of the users' or the items' table by which metrics are also given"
     )
 
 
@@ -132,17 +131,20 @@ def load_ranking_task(config: InteractionsConfig) -> RankingTask:
     return RankingTask(interactions, split_interactions(interactions, config.split))
 
 
-def describe_ranking_task(config: InteractionsConfig) -> DataFacts:
-    """Cheap facts for the plan stage; the split is made, and so checked, too.
+def describe_ranking_task(config: InteractionsConfig, ranking: RankingConfig | None = None) -> DataFacts:
+    """Cheap facts for the plan stage; the split is made, and the columns of `ranking.slices` are looked for, too.
 
     A study asks for every row and seed anew: what was found is kept while no file of the source has changed.
     """
     from lab.data.fingerprint import source_stamp
+    from lab.ranking_details import check_slices
 
     files = [config.source, *filter(None, (config.users, config.items))]
-    key = " ".join([config.model_dump_json(), *map(source_stamp, files)])
+    columns = ranking.slices if ranking else []
+    key = " ".join([config.model_dump_json(), *columns, *map(source_stamp, files)])
     if key not in _DESCRIBED:
         task = load_ranking_task(config)
+        check_slices(task.interactions, columns)
         parts = {name: len(index) for name, index in task.split.parts().items()}
         counts = {"users": task.users, "items": task.items, "interactions": len(task.interactions), **parts}
         _DESCRIBED[key] = DataFacts(task.interactions.fingerprint, counts, task.interactions.description)
@@ -299,10 +301,11 @@ def _fingerprint(task: RankingTask, config: RankingConfig, judged: Judged) -> st
 
 
 def _details(task: RankingTask, config: RankingConfig, judged: Judged, vectors: np.ndarray | None) -> dict[str, Any]:
-    """What the lists are like as a whole, and for whom they are good."""
+    """What the lists are like as a whole, for whom they are good, and a few of them."""
     import numpy as np
 
     from lab.evaluation import ranking_metrics as metrics
+    from lab.ranking_details import examples, slices
 
     k = config.at[0]
     lists = judged.ranking.items[:, :k]
@@ -316,37 +319,8 @@ def _details(task: RankingTask, config: RankingConfig, judged: Judged, vectors: 
     }
     if vectors is not None and k > 1:
         beyond["intra_list_diversity"] = float(np.nanmean(metrics.intra_list_diversity(lists, vectors)))
-    return {"at": k, "users": len(judged.users), "beyond": beyond, "slices": _slices(task, config, judged)}
-
-
-def _slices(task: RankingTask, config: RankingConfig, judged: Judged) -> list[dict[str, Any]]:
-    """Means over users that training knows and does not, over popular and rare items, and by columns."""
-    import numpy as np
-
-    from lab.evaluation.ranking_metrics import user_metrics
-
-    k = config.at[0]
-    rows = []
-    known = task.known_users[judged.users]
-    groups: list[tuple[str, str, np.ndarray]] = [("user", "warm", known), ("user", "cold", ~known)]
-    for column in config.slices:
-        table = task.interactions.user_table
-        values = table[column].astype(str).to_numpy()[judged.users]  # type: ignore[index]
-        groups += [(column, value, values == value) for value in np.unique(values)]
-    for by, name, mask in groups:
-        if mask.any():
-            means = {metric: float(values[mask].mean()) for metric, values in judged.values.items()}
-            rows.append({"by": by, "slice": name, "users": int(mask.sum()), **means})
-    head = np.zeros(task.items, dtype=bool)
-    head[np.argsort(-task.popularity, kind="stable")[: max(1, round(HEAD_SHARE * task.items))]] = True
-    for name, mask in (("head", head), ("tail", ~head)):
-        relevant = to_be_found(judged.relevant, mask)
-        having = np.flatnonzero(np.diff(relevant.indptr))
-        if len(having):
-            found = user_metrics(judged.ranking.items[having], relevant[having], [k])
-            means = {metric: float(values.mean()) for metric, values in found.items()}
-            rows.append({"by": "item", "slice": name, "users": len(having), **means})
-    return rows
+    by_slice, few = slices(task, config, judged), examples(task, judged)
+    return {"at": k, "users": len(judged.users), "beyond": beyond, "slices": by_slice, "examples": few}
 
 
 def below_popularity(task: RankingTask, judged: Judged, config: RankingConfig, part: str) -> str | None:
