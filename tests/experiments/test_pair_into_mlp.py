@@ -78,11 +78,9 @@ def test_it_stands_beside_every_study_of_towers(pairs):
     assert control.user == TwoTowerConfig().user
     assert title(control) == "pairs into an MLP, logistic loss"
     assert PAIR_INTO_MLP not in dict(controls(control))
-    others = [
-        asked.model_copy(update={"dimension": 32}),
-        TwoTowerConfig.model_validate({**given, "train": {"epochs": 3}}),
-    ]
-    assert all(controls(other)[-1][1] == made for other in others)  # one row a study, whatever is swept
+    for swept in ({"dimension": 32}, {"train": {**given["train"], "epochs": 3}}, {"objective": {"kind": "mixed"}}):
+        other = TwoTowerConfig.model_validate({**given, **swept})
+        assert controls(other)[-1][1] == made  # one row a study, whatever is swept
 
 
 @pytest.mark.slow
