@@ -68,7 +68,7 @@ def _block_names(run: Run) -> list[int]:
 def _source(entry: Entry, name: str, title: str, note: str) -> MapSource:
     space = only_test_items(entry.run.space(name))
     row = replace(entry.row, label=title)
-    return MapSource(row, entry.run, space, section=SECTION, color="label", named=False, note=note)
+    return MapSource(row, entry.run, space, section=SECTION, color="label", named=False, note=note, embedding=name)
 
 
 def only_test_items(space: EmbeddingSpace) -> EmbeddingSpace:
