@@ -103,7 +103,7 @@ def show(
 
 @app.command()
 def compare(
-    targets: Annotated[list[str], typer.Argument(help="studies or runs")],
+    targets: Annotated[list[str], typer.Argument(help="studies or runs; with --spaces also backbones, vector files")],
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="default: each evaluation's primary metric")
     ] = None,
@@ -113,8 +113,16 @@ def compare(
         bool, typer.Option("--allow-different", help="rows tested differently in one table, marked, without a verdict")
     ] = False,
     format: Annotated[str, typer.Option("--format", help="table, markdown, latex, csv or json")] = "table",
+    spaces: Annotated[bool, typer.Option("--spaces", help="compare embedding spaces (RUN, RUN@block-3, FILE)")] = False,
+    ids: Annotated[str | None, typer.Option("--ids", help="with --spaces: file naming the rows of a .npy")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="with --spaces: the HTML file to write")] = None,
 ) -> None:
-    """Say which rows are better, by how much, and how surely."""
+    """Say which rows are better, by how much, and how surely; or how embedding spaces differ."""
+    if spaces:
+        from lab.terminal_spaces import print_spaces
+
+        print_spaces(targets, ids, format, report)
+        return
     from lab.report.comparison import compare as compare_runs
     from lab.terminal import print_comparison
 
