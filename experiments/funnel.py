@@ -38,7 +38,7 @@ class CandidateIndexConfig(Section):
 class RerankerConfig(Section):
     """The second stage."""
 
-    hidden: list[Annotated[int, Field(ge=1)]] = Field([64], description="widths of the hidden layers; none: linear")
+    hidden: list[Annotated[int, Field(ge=1)]] = Field([16], description="widths of the hidden layers; none: linear")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.3, description="after each hidden layer")
     folds: Annotated[int, Field(ge=2)] = Field(
         4, description="validation users are dealt into so many; a member of the ranker learns from all but one of them"

@@ -28,7 +28,7 @@ class Reranker(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.register_buffer("mean", mean.float())
+        self.register_buffer("mean", mean.float().clone())  # one that members share would be kept once
         self.register_buffer("deviation", deviation.float().clamp(min=1e-6))
         self.scale = nn.Parameter(torch.ones(()))
         layers: list[nn.Module] = []

@@ -18,6 +18,9 @@ class RerankTrainConfig(LoopConfig):
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="of matrices")
     schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="of the learning rate, by steps")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="share of steps in which it rises")
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="largest norm of the gradient, of all members together"
+    )
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(
         8, description="stop after so many epochs without a better order for the users who choose, and keep the best"
     )
