@@ -123,14 +123,14 @@ def _json(run: Run, name: str) -> dict[str, Any] | None:
 
 def _signed(estimate: Estimate) -> str:
     low, high = estimate.interval()
-    sign = "+" if estimate.value >= 0 else ""
-    return minus(f"{sign}{plain(estimate.value, 3)} [{plain(low, 3)}, {plain(high, 3)}]")
+    value, low, high = (f"{'+' if number >= 0 else ''}{plain(number, 3)}" for number in (estimate.value, low, high))
+    return minus(f"{value} [{low}, {high}]")
 
 
 def _stages_table(found: Sequence[Staged]) -> dict[str, Any]:
     at = found[0].at
     metrics = [f"{name}@{at}" for name in _NAMES]
-    head = ["Row", "Candidates", "found among them"]
+    head = ["Row", "Candidates", "Found among them"]
     head += [f"{_NAMES[metric.partition('@')[0]]}@{at}" for metric in metrics]
     rows = []
     for one in found:
