@@ -24,6 +24,10 @@ app = typer.Typer(
     context_settings={"max_content_width": 110},
 )
 
+EXPORTS = (
+    "projector, atlas, parquet, word2vec, word2vec-binary, glove, npz, gensim, onnx, faiss, faiss-flat, faiss-ivf "
+    "or faiss-hnsw"
+)
 Overrides = Annotated[list[str] | None, typer.Argument(help="settings to change, e.g. train.epochs=10")]
 
 
@@ -82,11 +86,11 @@ def new(
 
 @app.command()
 def show(
-    target: Annotated[str | None, typer.Argument(help="a config, a run, labelled data, a backbone")] = None,
+    target: Annotated[str | None, typer.Argument(help="a config, a run, data, a backbone")] = None,
     overrides: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="print the JSON Schema of config files")] = False,
 ) -> None:
-    """Show a config, a run, labelled data or a backbone."""
+    """Show a config, a run, data (labelled or pairs) or a backbone."""
     from lab.terminal import print_shown
 
     if schema:
@@ -96,7 +100,7 @@ def show(
 
         print(json.dumps(json_schema(), indent=2))
     elif target is None:
-        raise UserError("lab show: name a config, a run, labelled data or a backbone; or use --schema")
+        raise UserError("lab show: name a config, a run, data or a backbone; or use --schema")
     else:
         print_shown(target, overrides or [])
 
@@ -250,24 +254,21 @@ def predict(
 
 @app.command()
 def export(
-    source: Annotated[str, typer.Argument(help="a run, a vector file or a text backbone")],
-    to: Annotated[str, typer.Option("--to", help="word2vec, word2vec-binary, glove, npz, parquet or gensim")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")],
+    source: Annotated[str, typer.Argument(help="a run, a vector file or a backbone")],
+    to: Annotated[str, typer.Option("--to", help=EXPORTS)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the file to write (projector, faiss: folder)")],
     ids: Annotated[str | None, typer.Option("--ids", help="file naming the rows of a .npy")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="of atlas: look at it in the browser")] = False,
 ) -> None:
-    """Write an embedding space in a format that other tools read."""
-    from lab.atomic import check_writable
-    from lab.embeddings.formats import write_vectors
-    from lab.spaces import find_space
+    """Write an embedding space, or its network, for other tools."""
+    from lab.export import export as write
+    from lab.export_atlas import check_explorer, explore
 
-    if to.startswith("faiss"):
-        from lab.serving.bundle import print_export
-
-        return print_export(source, output, to, ids)
-    check_writable(output)
-    space = find_space(source, ids)
-    write_vectors(space, output, to)
-    print(f"{output}: {len(space):,} vectors of {space.dim} dimensions as {to}")
+    if open_:
+        check_explorer(to)
+    print(f"{output}: {write(source, to, output, ids)}")
+    if open_:
+        explore(output)
 
 
 @app.command()

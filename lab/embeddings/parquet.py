@@ -11,6 +11,8 @@ from lab.atomic import replacing
 from lab.errors import UserError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from lab.embeddings.space import EmbeddingSpace
 
 FORMAT_VERSION = 1
@@ -18,8 +20,20 @@ FORMAT_VERSION = 1
 
 def write_space(space: EmbeddingSpace, path: Path) -> None:
     """Write `space` whole or not at all; pandas, DuckDB, polars and `datasets` read the file as it is."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
+
+    table = space_table(space, path)
+    table = table.replace_schema_metadata({"format_version": str(FORMAT_VERSION), "name": space.name})
+    # Float bits hardly compress, and plain pages load several times faster.
+    compression = {leaf: "none" if leaf.startswith("vector.") else "zstd" for leaf in _leaves(table)}
+    others = [name for name in table.column_names if name != "vector"]
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression=compression, use_dictionary=others)
+
+
+def space_table(space: EmbeddingSpace, path: Path) -> pa.Table:
+    """The columns `id`, `vector` and metadata as an Arrow table; raises `UserError` for what Parquet cannot hold."""
+    import pyarrow as pa
 
     columns = {
         "id": pa.array(space.ids, pa.string()),
@@ -31,11 +45,7 @@ def write_space(space: EmbeddingSpace, path: Path) -> None:
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise UserError(f"{path}: metadata that Parquet cannot hold: {' '.join(str(error).split())}") from None
         columns |= {name: metadata.column(name) for name in metadata.column_names}
-    table = pa.table(columns).replace_schema_metadata({"format_version": str(FORMAT_VERSION), "name": space.name})
-    # Float bits hardly compress, and plain pages load several times faster.
-    compression = {leaf: "none" if leaf.startswith("vector.") else "zstd" for leaf in _leaves(table)}
-    with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression=compression, use_dictionary=[*columns.keys() - {"vector"}])
+    return pa.table(columns)
 
 
 def read_space(path: Path) -> EmbeddingSpace:

@@ -28,6 +28,7 @@ SAYS_OR_KEEPS = (
     "embed",
     "errors",
     "experiment",
+    "export",
     "hub",
     "predict",
     "terminal",

@@ -266,7 +266,7 @@ def test_broken_files_are_one_clear_line(fruit, tmp_path):
     pq.write_table(pa.table({"id": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}), path)
     refused("several lengths: \\['1', '2'\\]")
     pq.write_table(pa.table({"id": ["a"], "vector": pa.array([None], pa.list_(pa.float32(), 2))}), path)
-    refused("missing vectors")
+    refused("missing vectors|not a readable Parquet file")  # some versions of pyarrow cannot read it at all
     pq.write_table(pa.table({"id": ["a"], "vector": ["1 2"]}), path)
     refused("holds string, not lists of numbers")
     pq.write_table(pa.table({"id": ["a", None], "vector": [[1.0], [2.0]]}), path)

@@ -1,0 +1,150 @@
+"""`lab export --to onnx`: what onnxruntime makes of the file is what the encoder of the run makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+
+import lab
+from lab.classify import load_task
+from lab.data.labelled.config import LabelledConfig
+from lab.data.labelled.pixels import load_pixels
+from lab.errors import UserError
+from lab.export import export
+
+DIGITS = {"source": "digits", "split": {"train": 60, "validation": 30, "test": 30}}
+PROBE = {"labels": [3], "draws": 1}
+TEXTS = ["A cat sat on the mat.", "No.", "Stocks fell sharply on Monday, after the numbers had been worse than feared."]
+
+
+@pytest.fixture(autouse=True)
+def place(home, tmp_path_factory, monkeypatch) -> None:
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    onnx.checker.check_model(str(path))
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def tokens(folder: Path, texts: list[str]) -> dict[str, np.ndarray]:
+    """What a caller without lab does: the tokenizer beside the file, padded to the longest."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_padding()
+    encoded = tokenizer.encode_batch(texts)
+    kinds = {"input_ids": [e.ids for e in encoded], "attention_mask": [e.attention_mask for e in encoded]}
+    return {name: np.array(values, dtype=np.int64) for name, values in kinds.items()}
+
+
+def test_the_encoder_of_an_autoencoder(tmp_path):
+    run = lab.run(
+        {
+            "experiment": "autoencoder",
+            "data": DIGITS,
+            "model": {"architecture": "dense", "widths": [16], "latent_size": 4},
+            "train": {"epochs": 1},
+            "probe": PROBE,
+        },
+        quiet=True,
+    )
+    told = export(run.id, "onnx", tmp_path / "a.onnx")
+    assert told.startswith(f"the network of {run.id}, images to vectors of 4 dimensions, 0.0 MB; a.json says")
+    pixels = load_pixels(load_task(LabelledConfig(**DIGITS), 0).items, (1, 8, 8))
+    encoder = run.encoder()
+    for count in (1, 2, 57):
+        (found,) = session(tmp_path / "a.onnx").run(None, {"pixels": pixels[:count]})
+        np.testing.assert_allclose(found, encoder.embed(pixels[:count]), atol=1e-4)
+    about = json.loads((tmp_path / "a.json").read_text())
+    assert about["inputs"] == {"pixels": "uint8"}
+    assert about["ids"] == list(run.space().ids)
+    assert about["preprocessing"]["size"] == 8
+    assert about["run"]["config"] == run.config
+    kept = {entry.key: entry.value for entry in onnx.load(tmp_path / "a.onnx").metadata_props}
+    assert json.loads(kept["preprocessing"]) == about["preprocessing"]
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [({"name": "pca", "dimensions": 3}, "no network to export; use --to word2vec or parquet for its vectors")],
+    ids=["pca"],
+)
+def test_a_run_without_a_network_says_so(method, told, tmp_path):
+    run = lab.run({"experiment": "features", "data": DIGITS, "method": method, "probe": PROBE}, quiet=True)
+    with pytest.raises(UserError, match=f"^{run.id}: {told}$"):
+        export(run.id, "onnx", tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_a_word2vec_run_has_no_network(tmp_path):
+    (tmp_path / "a.txt").write_text("the cat sat on the mat. the dog sat on the rug. " * 40)
+    config: dict[str, Any] = {"experiment": "word2vec", "data": {"source": "a.txt"}, "vocabulary": {"min_count": 1}}
+    run = lab.run({**config, "train": {"epochs": 1}, "model": {"vector_size": 4}}, quiet=True)
+    with pytest.raises(UserError, match=f"^run {run.id}: word2vec has no network to export; use --to word2vec$"):
+        export(run.id, "onnx", tmp_path / "a.onnx")
+
+
+@pytest.mark.slow
+def test_a_fine_tuned_picture_network_with_its_head(tmp_path):
+    run = lab.run(
+        {
+            "experiment": "finetune",
+            "data": DIGITS,
+            "backbone": {"name": "efficientnet-lite0", "image_size": 32},
+            "strategy": {"frozen_depth": "all-1"},
+            "train": {"epochs": 1, "save_weights": True},
+        },
+        quiet=True,
+    )
+    export(run.id, "onnx", tmp_path / "a.onnx")
+    items = load_task(LabelledConfig(**DIGITS), 0).items
+    pixels = items.images.decode(np.arange(7), 32)
+    vectors, logits = session(tmp_path / "a.onnx").run(None, {"pixels": pixels})
+    trained = run.classifier()
+    few = items.subset(np.arange(7))
+    np.testing.assert_allclose(vectors, trained.features(few), atol=1e-4)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(shares, trained.predict(few), atol=1e-4)
+    assert json.loads((tmp_path / "a.json").read_text())["classes"] == trained.classes
+    Image.fromarray(pixels[0].transpose(1, 2, 0)).save(tmp_path / "one.png")
+    np.testing.assert_allclose(vectors[:1], run.encoder().encode([str(tmp_path / "one.png")]), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", [{"frozen_depth": "all"}, {"frozen_depth": "all", "kind": "scalar_mix"}],
+                         ids=["plain", "scalar mix"])  # fmt: skip
+def test_a_fine_tuned_text_network_with_padding(tmp_path, strategy):
+    rows = "".join(f'"{text} {number}",{number % 2}\n' for number, text in enumerate(TEXTS * 10))
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    split = {"train": 20, "validation": 5, "test": 5}
+    run = lab.run(
+        {
+            "experiment": "finetune",
+            "data": {"source": "a.csv", "text": "text", "label": "label", "split": split, "near_duplicates": "ignore"},
+            "backbone": {"name": "minilm-l6"},
+            "strategy": strategy,
+            "train": {"epochs": 1, "save_weights": True},
+        },
+        quiet=True,
+    )
+    export(run.id, "onnx", tmp_path / "a.onnx")
+    vectors, _ = session(tmp_path / "a.onnx").run(None, tokens(tmp_path, TEXTS))
+    np.testing.assert_allclose(vectors, run.encoder().encode(TEXTS), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_backbone_as_it_is(tmp_path):
+    told = export("minilm-l6", "onnx", tmp_path / "a.onnx")
+    assert told.startswith("the network of minilm-l6, texts to vectors of 384 dimensions, ")
+    (vectors,) = session(tmp_path / "a.onnx").run(None, tokens(tmp_path, TEXTS))
+    from lab.embed import find_encoder
+
+    np.testing.assert_allclose(vectors, find_encoder("minilm-l6").encode(TEXTS), atol=1e-4)
