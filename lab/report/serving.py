@@ -123,8 +123,8 @@ def _json(run: Run, name: str) -> dict[str, Any] | None:
 
 def _signed(estimate: Estimate) -> str:
     low, high = estimate.interval()
-    value, low, high = (f"{'+' if number >= 0 else ''}{plain(number, 3)}" for number in (estimate.value, low, high))
-    return minus(f"{value} [{low}, {high}]")
+    value, *ends = (f"{'+' if number >= 0 else ''}{plain(number, 3)}" for number in (estimate.value, low, high))
+    return minus(f"{value} [{', '.join(ends)}]")
 
 
 def _stages_table(found: Sequence[Staged]) -> dict[str, Any]:
