@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -104,25 +106,24 @@ def test_interrupted_equals_uninterrupted(retriever, done, monkeypatch):
 
 
 @pytest.mark.parametrize("to", ["faiss", "faiss-ivf", "faiss-hnsw"])
-def test_a_bundle_is_read_by_plain_faiss(retriever, done, to, tmp_path):
+def test_a_bundle_is_read_by_plain_faiss(retriever, done, to, tmp_path, monkeypatch):
     said = export(done.id, to, tmp_path / "served")
     assert "45 vectors of 8 dimensions" in said
     folder = tmp_path / "served"
-    # the example of the docs
-    from safetensors.numpy import load_file
-
-    index, ids = faiss.read_index(str(folder / "index.faiss")), json.loads((folder / "ids.json").read_text())
-    users = load_file(folder / "vectors.safetensors")["users"]
-    scores, places = index.search(users[:1], 5)
-    found = [ids["items"][place] for place in places[0]]
+    text = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    example: dict = {}
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], example)
+    ids, scores = example["ids"], example["scores"]
+    found = [ids["items"][place] for place in example["places"][0]]
 
     space = retriever.space()
     side = space.metadata["side"]
     names = list(space.metadata["item_id"][side == "item"])
     vectors = space.vectors[(side == "item").to_numpy()]
     similar = space.vectors[list(space.metadata["item_id"]).index(ids["users"][0])] @ vectors.T
-    assert found == [names[place] for place in np.argsort(-similar)[:5]]
-    assert scores[0] == pytest.approx(np.sort(similar)[::-1][:5], abs=1e-5)
+    assert found == [names[place] for place in np.argsort(-similar)[:10]]
+    assert scores[0] == pytest.approx(np.sort(similar)[::-1][:10], abs=1e-5)
     assert {"towers.safetensors", "reranker.safetensors", "about.json"} <= {path.name for path in folder.iterdir()}
     about = json.loads((folder / "about.json").read_text())
     assert (about["metric"], about["source"]) == ("cosine", f"run:{retriever.id}")
