@@ -55,6 +55,7 @@ class LabEngine:
 
     def __init__(self) -> None:
         self._corpus: tuple[Iterable[Sequence[str]], WordIds] | None = None
+        self._text: tuple[WordIds, Vocabulary, float, Text] | None = None
 
     def build(self, corpus: Iterable[Sequence[str]], options: Options) -> Vocabulary:
         """See `Engine.build`."""
@@ -72,14 +73,11 @@ class LabEngine:
     def train_epoch(self, state: State, corpus: Iterable[Sequence[str]], tick: Tick | None = None) -> State:
         """See `Engine.train_epoch`. An error in the corpus or in `tick` ends the epoch and is raised here."""
         options, vocabulary = state.options, state.vocabulary
-        numbered = self._numbered(corpus)
-        rows = np.array([vocabulary.index.get(word, -1) for word in numbered.types], dtype=np.int32)
-        keep = (keep_probability(vocabulary.counts, options.subsample) * (2**32 - 1)).astype(np.uint32)
-        text = Text(numbered.ids, numbered.starts, rows, keep)
+        text = self._text_of(self._numbered(corpus), vocabulary, options.subsample)
         inputs, outputs = _aligned(state.input_vectors), _aligned(state.output_vectors)
         generator = np.random.default_rng((state.generators["seed"], state.epoch))
         train = _kernel(inputs, outputs, text, vocabulary, options, generator)
-        _train_parts(train, numbered.starts, options.learning_rates(state.epoch), options.threads, generator, tick)
+        _train_parts(train, text.starts, options.learning_rates(state.epoch), options.threads, generator, tick)
         return replace(
             state,
             input_vectors=np.ascontiguousarray(inputs[:, : options.vector_size]),
@@ -92,6 +90,15 @@ class LabEngine:
             self._corpus = (corpus, WordIds(*corpus.word_ids()) if isinstance(corpus, Numbered) else word_ids(corpus))
         return self._corpus[1]
 
+    def _text_of(self, numbered: WordIds, vocabulary: Vocabulary, subsample: float) -> Text:
+        """The text as the kernels take it, kept for the next epoch."""
+        known = self._text
+        if known is None or known[0] is not numbered or known[1] is not vocabulary or known[2] != subsample:
+            rows = np.array([vocabulary.index.get(word, -1) for word in numbered.types], dtype=np.int32)
+            keep = (keep_probability(vocabulary.counts, subsample) * (2**32 - 1)).astype(np.uint32)
+            known = self._text = (numbered, vocabulary, subsample, Text(numbered.ids, numbered.starts, rows, keep))
+        return known[3]
+
 
 def word_ids(corpus: Iterable[Sequence[str]]) -> WordIds:
     """Number the tokens of a corpus in the order of first appearance; sentences are cut at 10,000 tokens."""
@@ -103,15 +110,15 @@ def word_ids(corpus: Iterable[Sequence[str]]) -> WordIds:
     return WordIds(list(numbers), np.bincount(together, minlength=len(numbers)), together, starts)
 
 
-def noise_words(counts: np.ndarray, exponent: float) -> np.ndarray:
+def noise_words(counts: np.ndarray, exponent: float, offset: float = 0.5) -> np.ndarray:
     """Each word as often as its share of count ** exponent asks for, (N,) int32, still in order.
 
-    N is 32 times the vocabulary or more. Shares are kept to within one place; a word whose share is less than that
-    has one place or none.
+    N is 16 times the vocabulary or more. Shares are kept to within one place, and exactly over `offset`s drawn evenly
+    from 0 to 1: a word with a share of a tenth of a place has one in one table of ten.
     """
-    size = max(1 << 16, 1 << (32 * len(counts) - 1).bit_length())
+    size = max(1 << 16, 1 << (16 * len(counts) - 1).bit_length())
     share = np.cumsum(counts.astype(np.float64) ** exponent)
-    places = np.rint(share / share[-1] * size).astype(np.int64)
+    places = np.floor(share / share[-1] * size + offset).astype(np.int64)
     return np.repeat(np.arange(len(counts), dtype=np.int32), np.diff(places, prepend=0))
 
 
@@ -140,7 +147,7 @@ def _kernel(
 
         return climb
 
-    noise = generator.permutation(noise_words(vocabulary.counts, options.ns_exponent))
+    noise = generator.permutation(noise_words(vocabulary.counts, options.ns_exponent, generator.random()))
     places = [len(noise) * thread // options.threads for thread in range(options.threads)]
     hidden = [_aligned(np.zeros((1, inputs.shape[1]), np.float32)) for _ in range(options.threads)]
     labels = (1.0,) + (0.0,) * options.negative

@@ -255,7 +255,7 @@ def prefetch(typing: Any, matrix, row):  # type: ignore[no-untyped-def]
         fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         with code.columns(matrix) as (column, _):
             address = builder.bitcast(builder.gep(pointer, [column]), byte)
-            builder.call(fetch, [address, flag(1), flag(3), flag(1)])
+            builder.call(fetch, [address, flag(0), flag(3), flag(1)])
         return context.get_dummy_value()
 
     return types.void(matrix, row), generate

@@ -227,6 +227,14 @@ def test_noise_words_are_there_as_often_as_their_share_asks_for(exponent):
     assert found.sum() == 2**16
 
 
+def test_words_rarer_than_a_place_have_their_share_over_many_tables():
+    counts = np.array([10**9, *[1] * 50])
+    tables = [noise_words(counts, 1.0, offset) for offset in np.linspace(0, 1, 2000, endpoint=False)]
+    assert {len(table) for table in tables} == {2**16}
+    found = np.mean([np.bincount(table, minlength=51) for table in tables], axis=0)
+    assert found[1:] == pytest.approx(np.full(50, 2**16 / counts.sum()), abs=6e-4)
+
+
 def test_too_many_noise_words_are_refused(text):
     with pytest.raises(UserError, match=r"at most 31; use train\.engine=gensim"):
         train(dataclasses.replace(SMALL, negative=32), text)
