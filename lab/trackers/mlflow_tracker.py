@@ -40,6 +40,11 @@ class MlflowTracker:
     def __init__(self) -> None:
         if find_spec("mlflow") is None:
             raise UserError("tracker: mlflow needs the library mlflow: pip install 'embeddings-lab[mlflow]'")
+        if not _is_server(os.environ.get("MLFLOW_TRACKING_URI", "")) and find_spec("sqlalchemy") is None:
+            raise UserError(
+                "tracker: mlflow: set MLFLOW_TRACKING_URI to the address of a server (http://…), or pip install mlflow, "
+                "whose light client mlflow-skinny keeps no store of its own"
+            )
         self.run_id = ""
         self._step = self._told_step = -1
         self._folder = Path()
@@ -113,6 +118,10 @@ class MlflowTracker:
         listed = [Param(_key(name), _value(value)) for name, value in params.items()]
         for first in range(0, len(listed), MOST_PARAMS):
             self._client.log_batch(self.run_id, params=listed[first : first + MOST_PARAMS])
+
+
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http", "databricks"))
 
 
 def _client() -> Any:

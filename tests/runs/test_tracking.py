@@ -109,6 +109,13 @@ def test_a_missing_library_is_one_line_before_anything_is_done(toy, monkeypatch,
     assert toy.notes_of("begin") == []
 
 
+def test_the_light_client_of_mlflow_needs_a_server(toy, monkeypatch):
+    monkeypatch.setattr("lab.trackers.mlflow_tracker.find_spec", lambda name: None if name == "sqlalchemy" else name)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UserError, match=r"^tracker: mlflow: set MLFLOW_TRACKING_URI to the address of a server"):
+        lab.run({"experiment": "toy", "tracker": "mlflow"}, quiet=True, dry_run=True)
+
+
 def test_a_tracker_that_cannot_be_imported_is_one_line(told):
     with pytest.raises(UserError, match=r"^tracker 'broken' \(no_such_module:make\) cannot be imported: ModuleNotF"):
         lab.run({"experiment": "toy", "tracker": "broken"}, quiet=True)
