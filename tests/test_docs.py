@@ -21,7 +21,15 @@ from lab.config.reference import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-TUTORIALS = ["getting_started", "your_data", "which_depth", "reading_the_report", "adding_an_experiment", "ideas", "export_and_trackers"]
+TUTORIALS = [
+    "getting_started",
+    "your_data",
+    "which_depth",
+    "reading_the_report",
+    "adding_an_experiment",
+    "ideas",
+    "export_and_trackers",
+]
 SHORTER = [  # what would take minutes is planned only, or trained for a moment
     (r"^lab run quickstart", "--dry-run"),
     (r"^lab run two_tower/wikipedia-links", "--dry-run"),

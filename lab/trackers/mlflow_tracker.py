@@ -42,8 +42,8 @@ class MlflowTracker:
             raise UserError("tracker: mlflow needs the library mlflow: pip install 'embeddings-lab[mlflow]'")
         if not _is_server(os.environ.get("MLFLOW_TRACKING_URI", "")) and find_spec("sqlalchemy") is None:
             raise UserError(
-                "tracker: mlflow: set MLFLOW_TRACKING_URI to the address of a server (http://…), or pip install mlflow, "
-                "whose light client mlflow-skinny keeps no store of its own"
+                "tracker: mlflow: set MLFLOW_TRACKING_URI to the address of a server (http://…), or pip install "
+                "mlflow, whose light client mlflow-skinny keeps no store of its own"
             )
         self.run_id = ""
         self._step = self._told_step = -1
