@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,46 +65,51 @@ def shown_names(side: str, ids: list[str], table: pd.DataFrame | None) -> list[s
 
 
 @dataclass(frozen=True)
-class NewEntities:
-    """Vectors (d,) of entities that a space does not hold, those `among` which they are searched, and `told` how."""
+class NewEntity:
+    """A vector (d,) of an entity that a space does not hold, the other side, `among` which it is searched, and how."""
 
-    vectors: dict[str, np.ndarray] = field(default_factory=dict)
-    among: EmbeddingSpace | None = None
-    told: str = ""
+    vector: np.ndarray
+    among: EmbeddingSpace
+    told: str
 
 
-def new_entities(space: EmbeddingSpace, reference: str, queries: Sequence[str]) -> NewEntities:
-    """The queries that a space of both sides does not hold, embedded by its run, with the other side to be searched.
+def new_entities(space: EmbeddingSpace, reference: str, queries: Sequence[str]) -> dict[str, NewEntity]:
+    """The queries that a space of both sides does not hold, as its run embeds them: texts, or pictures by their paths.
 
-    An item, and a sum of items, is no new entity. Empty where the space is of one side only. Raises `UserError` for a
-    query that is not in the space where its run cannot embed it, and for one with no word that the run knows.
+    An item, and a sum of items, is no new entity; a space of one side has none. Raises `UserError` for a query that is
+    not in the space where its run cannot embed it, and for one with no word that the run knows.
     """
-    import numpy as np
-
     from lab.embeddings.expression import query_vector
-    from lab.spaces import find_run
-    from lab.trained_towers import TrainedTowers
 
     if "side" not in space.metadata or Path(reference).expanduser().is_file():
-        return NewEntities()
-    unknown: dict[str, UserError] = {}
+        return {}
+    found = {}
     for query in queries:
         try:
             query_vector(space, query)
         except UserError as error:
-            unknown[query] = error
-    if not unknown:
-        return NewEntities()
-    try:
-        towers = find_run(reference).encoder()
-        assert isinstance(towers, TrainedTowers)
-        side, vectors = towers.side, towers.encode(list(unknown))
-    except UserError as error:
-        raise UserError(f"{next(iter(unknown.values()))}; {error}") from error
-    if nothing := [query for query, vector in zip(unknown, vectors, strict=True) if np.isnan(vector).any()]:
-        raise UserError(f"{unknown[nothing[0]]}; as a new {towers.kind} it holds nothing that the run knows")
+            try:
+                found[query] = _new_entity(space, reference, query)
+            except UserError as reason:
+                raise UserError(f"{error}; {reason}") from reason
+    return found
+
+
+def _new_entity(space: EmbeddingSpace, reference: str, query: str) -> NewEntity:
+    import numpy as np
+
+    from lab.data.labelled.sources import is_picture
+    from lab.spaces import find_run
+    from lab.trained_towers import TrainedTowers
+
+    towers = find_run(reference).encoder()
+    assert isinstance(towers, TrainedTowers)
+    picture = is_picture(query)
+    side = towers.side_of("image" if picture else "text")
+    vector = towers.encode([query], "image" if picture else "text")[0]
+    if np.isnan(vector).any():
+        raise UserError("as a new text it holds nothing that the run knows")
     other = "item" if side == "user" else "user"
+    what, whose = "picture" if picture else "text", "a user" if side == "user" else "an item"
     among = space.subset(np.asarray(space.metadata["side"] == other))
-    kind = {"text": "text", "image": "picture"}[towers.kind]
-    told = f"new {kind}, as {'a user' if side == 'user' else 'an item'}; nearest {other}s"
-    return NewEntities(dict(zip(unknown, vectors, strict=True)), among, told)
+    return NewEntity(vector, among, f"new {what}, as {whose}; nearest {other}s")

@@ -35,13 +35,13 @@ def print_neighbors(
         return
     space = find_space(reference, ids)
     new = new_entities(space, reference, queries)
-    pictures = [query for query in queries if query not in space and query not in new.vectors and is_picture(query)]
+    pictures = [query for query in queries if query not in space and query not in new and is_picture(query)]
     vectors = dict(zip(pictures, _embedded(space, reference, pictures), strict=True)) if pictures else {}
     for query in queries:
         among, told = space, space.name or reference
-        if query in new.vectors and new.among is not None:
-            among, told = new.among, new.told
-            found = among.neighbors(new.vectors[query], count, metric)
+        if query in new:
+            among, told = new[query].among, new[query].told
+            found = among.neighbors(new[query].vector, count, metric)
         elif query in vectors:
             found = space.neighbors(vectors[query], count, metric)
         else:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csr_array
 
+    from lab.data.labelled.items import Items
     from lab.models.towers.features import Table
 
 Side = Literal["user", "item"]
@@ -29,8 +30,8 @@ class Entities:
     """Some entities of one side and what is known of them.
 
     `ids` (n,): their names. `table`: a row an entity, or None. `history` (n, items): which of `items` users had; None:
-    as a column `history` of the table says. `new`: a column that is not in the table is missing for all of them; else
-    it is an error. `say` takes a line of what takes time.
+    as a column `history` of the table says. `pictures`: themselves, in place of a column of paths. `new`: a column that
+    is not in the table is missing for all of them; else it is an error. `say` takes a line of what takes time.
     """
 
     side: Side
@@ -38,6 +39,7 @@ class Entities:
     table: pd.DataFrame | None = None
     history: csr_array | None = None
     items: Sequence[str] = ()
+    pictures: Items | None = None
     new: bool = False
     say: Callable[[str], None] | None = None
 
@@ -113,9 +115,15 @@ def _history(feature: FeatureConfig, learned: Learned, entities: Entities) -> Ta
     history = entities.history
     if history is None:
         cells = [parts_of(cell, feature.separator) for cell in entities.column("history")]
-        return bags("history", cells, learned["items"])
-    ones = np.ones(history.nnz, dtype=np.float32)
-    return Bags("history", history.indptr.astype(np.int64), history.indices.astype(np.int64), ones, history.shape[1])
+        return bags("history", cells, learned["items"], feature.dropout)
+    return Bags(
+        "history",
+        history.indptr.astype(np.int64),
+        history.indices.astype(np.int64),
+        np.ones(history.nnz, dtype=np.float32),
+        history.shape[1],
+        dropout=feature.dropout,
+    )
 
 
 # --- categories
@@ -159,7 +167,7 @@ def parts_of(cell: Any, separator: str) -> list[str]:
     return sorted({str(part) for part in cell}) if is_list else []
 
 
-def bags(name: str, rows: Sequence[Sequence[str]], levels: Sequence[str]) -> Table:
+def bags(name: str, rows: Sequence[Sequence[str]], levels: Sequence[str], dropout: float = 0.0) -> Table:
     """Rows of levels as `Bags`; what is no level is left out."""
     import numpy as np
 
@@ -169,7 +177,8 @@ def bags(name: str, rows: Sequence[Sequence[str]], levels: Sequence[str]) -> Tab
     found = [[place[level] for level in row if level in place] for row in rows]
     indices = np.fromiter((x for row in found for x in row), dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in found], dtype=np.int64)])
-    return Bags(name, offsets, indices, np.ones(len(indices), dtype=np.float32), len(levels))
+    ones = np.ones(len(indices), dtype=np.float32)
+    return Bags(name, offsets, indices, ones, len(levels), dropout=dropout)
 
 
 # --- numbers
@@ -294,22 +303,41 @@ def _backbone(feature: FeatureConfig, learned: Learned, entities: Entities) -> T
     """Features of a frozen network, or the activations behind its frozen blocks; of known entities from the cache."""
     import numpy as np
 
-    from lab.data.labelled.new_items import items_of
     from lab.frozen import open_backbone, open_cache
     from lab.models.towers.features import Activations, Numbers
     from lab.training.config import TrainConfig
     from lab.training.depth import resolve_depth
 
-    contents = ["" if value != value or value is None else str(value) for value in entities.column(column_of(feature))]
-    backbone = open_backbone(backbone_config(feature))
-    cache = open_cache(backbone, items_of(contents, backbone.kind), TrainConfig(), enabled=not entities.new)
-    everybody = np.arange(len(contents))
-    depth = resolve_depth(feature.frozen_depth, backbone.block_names, f"{entities.side}.features: frozen_depth")
+    backbone, column, count = open_backbone(backbone_config(feature)), column_of(feature), len(entities.ids)
+    items, there = _contents(column, backbone.kind, entities)
+    cache = open_cache(backbone, items, TrainConfig(), enabled=not entities.new)
+    key = f"{entities.side}.features: frozen_depth"
+    depth = resolve_depth(feature.frozen_depth, backbone.block_names, key)
     if depth == len(backbone.block_names):
-        return Numbers(column_of(feature), cache.pooled(None, everybody), _told(learned))
-    cache.fill([depth], everybody, progress=entities.say)
+        values = np.full((count, backbone.feature_dim), np.nan, dtype=np.float32)
+        values[there] = cache.pooled(None, np.arange(len(there)))
+        return Numbers(column, values, _told(learned))
+    if len(there) < count:
+        raise UserError(
+            f"{key}: {feature.frozen_depth}: {count - len(there)} of the {entities.side}s have no picture in column "
+            f"{column!r}, which only frozen_depth: all can do without"
+        )
+    cache.fill([depth], there, progress=entities.say)
     activations = cache.activations(depth)
-    return Activations(column_of(feature), backbone, depth, activations.batch, activations.lengths)
+    return Activations(column, backbone, depth, activations.batch, activations.lengths)
+
+
+def _contents(column: str, kind: Literal["image", "text"], entities: Entities) -> tuple[Items, np.ndarray]:
+    """The texts or pictures of a column, and of which entities (m,): of all where texts may be empty."""
+    import numpy as np
+
+    from lab.data.labelled.new_items import items_of
+
+    if kind == "image" and entities.pictures is not None:
+        return entities.pictures, np.arange(len(entities.pictures))
+    cells = ["" if value != value or value is None else str(value) for value in entities.column(column)]
+    there = np.array([at for at, cell in enumerate(cells) if cell or kind == "text"], dtype=np.int64)
+    return items_of([cells[at] for at in there], kind), there
 
 
 def backbone_config(feature: FeatureConfig) -> Any:

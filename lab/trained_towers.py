@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from lab.data.labelled.items import Items
     from lab.embeddings.space import EmbeddingSpace
     from lab.runs.run import Run
     from lab.runs.writer import RunWriter
 
+Kind = Literal["image", "text"]
 SIDES: tuple[Side, Side] = ("user", "item")
 
 
@@ -70,14 +72,14 @@ class TrainedTowers:
     # --- texts and pictures alone
 
     @cached_property
-    def _columns(self) -> dict[Literal["text", "image"], dict[Side, str]]:
+    def _columns(self) -> dict[Kind, dict[Side, str]]:
         """The column of each side that is read as texts or as pictures, where there is one."""
         from lab.backbones import find_backbone
 
-        found: dict[Literal["text", "image"], dict[Side, str]] = {"text": {}, "image": {}}
+        found: dict[Kind, dict[Side, str]] = {"text": {}, "image": {}}
         for side in SIDES:
             for feature in (reader.feature for reader in self.readers[side]):
-                kind: Literal["text", "image"] = "text"
+                kind: Kind = "text"
                 if feature.kind == "backbone":
                     kind = find_backbone(backbone_config(feature).name).kind
                 elif feature.kind not in ("words", "vectors"):
@@ -87,29 +89,33 @@ class TrainedTowers:
         return found
 
     @property
-    def kind(self) -> Literal["image", "text"]:
+    def kind(self) -> Kind:
         """What a new entity may be given as: pictures only where neither side reads texts."""
         return "image" if self._columns["image"] and not self._columns["text"] else "text"
 
-    @property
-    def side(self) -> Side:
+    def side_of(self, kind: Kind) -> Side:
         """The side by which a text, or a picture, is read: users where they have such a column, else items.
 
         Raises `UserError` where neither has.
         """
-        sides = self._columns[self.kind]
+        sides = self._columns[kind]
         if not sides:
             told = "; ".join(f"{side}s by {', '.join(self.columns(side)) or 'ids'}" for side in SIDES)
-            raise UserError(f"run {self.name} reads no texts ({told})")
+            raise UserError(f"run {self.name} reads no {'texts' if kind == 'text' else 'pictures'} ({told})")
         return "user" if "user" in sides else "item"
 
-    def encode(self, items: Sequence[str]) -> np.ndarray:
+    def encode(self, items: Sequence[str], kind: Kind | None = None) -> np.ndarray:
         """Texts, or pictures by their paths, as (n, d) float32; NaN where there is no known word in a text."""
         import pandas as pd
 
-        side = self.side
-        table = pd.DataFrame({self._columns[self.kind][side]: list(items)}, dtype=object)
+        kind = kind or self.kind
+        side = self.side_of(kind)
+        table = pd.DataFrame({self._columns[kind][side]: list(items)}, dtype=object)
         return self.vectors(Entities(side, [""] * len(items), table, new=True))
+
+    def features(self, items: Items) -> np.ndarray:
+        """Pictures, wherever they are, as (n, d) float32."""
+        return self.vectors(Entities(self.side_of("image"), items.ids, pictures=items, new=True))
 
     # --- rows of a table
 

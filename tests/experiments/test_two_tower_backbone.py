@@ -85,3 +85,33 @@ def test_a_depth_that_the_network_does_not_have_is_told_before_anything_is_read(
         lab.run(config(pairs, frozen_depth=9), quiet=True)
     with pytest.raises(UserError, match="learning_rate: means nothing with kind: backbone without a frozen_depth"):
         lab.run(config(pairs, learning_rate=1e-3), quiet=True)
+
+
+@pytest.mark.slow
+def test_pictures_of_items_are_read_and_new_ones_find_users(pairs, home, capsys):
+    from PIL import Image
+
+    from lab.embed import embed_items
+    from lab.terminal_words import print_neighbors
+
+    pages = pd.read_csv(home / "pages.csv").drop(columns="text")
+    (home / "new").mkdir()
+    for number in range(12):
+        colour = tuple(60 + 90 * (number % 3 == channel) + number for channel in range(3))
+        Image.new("RGB", (40, 40), colour).save(home / f"{number}.png")
+    Image.new("RGB", (40, 40), (64, 62, 155)).save(home / "new" / "blue.png")
+    pages["picture"] = [str(home / f"{number}.png") if number else None for number in range(12)]
+    pages.to_csv(home / "pages.csv", index=False)
+    asked = config(pairs, column="picture", model="efficientnet-lite0")
+    del asked["item"]["features"][0]["max_length"]
+    run = lab.run(asked | {"user": {"features": [{"kind": "id"}]}}, quiet=True)
+    assert run.encoder().kind == "image"
+    found, _ = embed_items(run.id, str(home / "new"))
+    assert list(found.ids) == ["blue.png"]
+    print_neighbors(run.id, [str(home / "new" / "blue.png")], 3, None)
+    out = capsys.readouterr().out
+    assert "new picture, as an item; nearest users" in out
+    assert sum(line.startswith("  query ") for line in out.splitlines()) == 3
+    asked["item"]["features"][0]["frozen_depth"] = "all-1"
+    with pytest.raises(UserError, match="all-1: 1 of the items have no picture in column 'picture'"):
+        lab.run(asked, quiet=True)
