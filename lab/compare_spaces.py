@@ -64,8 +64,9 @@ def _named(reference: str, ids: str | None, labels: Mapping[str, str]) -> NamedS
     other = another_seed(run)
     again = other.space(embedding) if other and embedding in other.embedding_names else None
     seeds = f"seed {run.seed}; the other is seed {other.seed}, run {other.id}" if other else ""
-    of = "" if embedding == run.default_embedding else f", {str(embedding).partition('.')[2] or embedding}"
-    return with_seed(f"{labels[run.id]}{of}", run.space(embedding), again, seeds, run)
+    of = "" if embedding == run.default_embedding else str(embedding).partition(".")[2] or str(embedding)
+    name = of if of and len(labels) == 1 else ", ".join([labels[run.id], *([of] if of else [])])
+    return with_seed(name, run.space(embedding), again, seeds, run)
 
 
 def _is_file(reference: str) -> bool:

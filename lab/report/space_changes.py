@@ -71,7 +71,7 @@ class Changed:
 def changes(
     first: EmbeddingSpace, second: EmbeddingSpace, overlap: Overlap, seeds: Sequence[Overlap | None]
 ) -> Changed:
-    """Order the judged items by how much of their neighbourhood is kept, the mean of Jaccard at 10, 50 and 100.
+    """Order the judged items by how much of their neighbourhood is kept, the mean of their Jaccard overlaps.
 
     `first`, `second`: the same items in the same order. `seeds`: of each space what it shares with another seed of
     itself. Words seen fewer than 20 times in a space's training are left out: their neighbours are chance. Of items

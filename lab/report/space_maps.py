@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from lab.config.base import MapConfig
 from lab.report.map_data import Layout, MapSource
 from lab.report.maps import FEWEST_ITEMS, MapSection, build_maps, ordered_ids
+from lab.report.text import number
 from lab.runs.study import Row
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ def aligned_maps(comparison: SpaceComparison, settings: MapConfig | None = None)
     """A map a space, of the same items, each started from the one before; None for fewer than fifty shared items."""
     from lab.embeddings.alignment import align_maps
     from lab.embeddings.projection import MapSettings
+    from lab.evaluation.geometry import trustworthiness
 
     settings = settings or MapConfig()
     if len(comparison.ids) < FEWEST_ITEMS:
@@ -30,17 +34,14 @@ def aligned_maps(comparison: SpaceComparison, settings: MapConfig | None = None)
     how = MapSettings(settings.method, settings.metric, settings.neighbors, settings.min_dist, settings.seed)
     column = next((name for name in ("label", "kind") if name in shared[0].metadata.columns), None)
     named = len(max(ids, key=len)) <= 20 and column is None
-    sources = [
-        MapSource(
-            _row(named_space.name),
-            cast("Run", named_space.run or _NoRun()),
-            space,
-            named=named,
-            color=column,
-            stages=[Layout("", points)],
-        )
-        for named_space, space, points in zip(comparison.spaces, shared, align_maps(spaces, how), strict=True)
-    ]
+    sources = []
+    for one, space, points in zip(comparison.spaces, shared, align_maps(spaces, how), strict=True):
+        run = cast("Run", one.run or _NoRun())
+        judged = np.random.default_rng(0).permutation(len(ids))[: how.judged]
+        kept = trustworthiness(space.subset(ids).vectors, points, how.neighbors, how.metric, judged)
+        note = f"Trustworthiness {number(kept)} · "
+        stages = [Layout("", points)]
+        sources.append(MapSource(_row(one.name), run, space, named=named, color=column, note=note, stages=stages))
     return build_maps(sources, settings)
 
 

@@ -50,7 +50,7 @@ def with_seed(
 ) -> NamedSpace:
     """A run's space with `again`, the same of another seed (None where there is none); `seeds`: which these are."""
     if again is None:
-        return NamedSpace(name, space, None, "no ceiling known: no other seed of this config is finished", run)
+        return NamedSpace(name, space, None, "no ceiling known: no other seed left such a space", run)
     if len(again) == len(space) and (again.ids == space.ids).all() and (again.vectors == space.vectors).all():
         return NamedSpace(name, space, None, UNCHANGING, run)
     return NamedSpace(name, space, again, seeds, run)
@@ -58,10 +58,11 @@ def with_seed(
 
 @dataclass(frozen=True)
 class Limits:
-    """How many items are looked at: `judged` for neighbourhoods, `in_pairs` for distances of all pairs."""
+    """How many items are looked at: `judged` for neighbourhoods of each of `ks` items, `in_pairs` for distances."""
 
     judged: int = MOST_JUDGED
     in_pairs: int = MOST_IN_PAIRS
+    ks: tuple[int, ...] = KS
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ class _Seen:
     @cached_property
     def lists(self) -> near.Lists:
         """The neighbours of the judged items."""
-        depth = near.depth_for(KS, len(self.ids))
+        depth = near.depth_for(self.limits.ks, len(self.ids))
         order = self.generator.permutation(len(self.ids))
         return near.neighbor_lists(self.space.vectors, depth, self.judged, order)
 
@@ -232,7 +233,7 @@ NAMES = {
 def _measures(first: _Seen, second: _Seen, overlap: near.Overlap) -> dict[str, Estimate]:
     x, y = first.points, second.points
     found = {"shared@10": overlap.share(KS[0])}
-    found |= {f"jaccard@{k}": overlap.jaccard(k) for k in KS if k <= overlap.depth}
+    found |= {f"jaccard@{k}": overlap.jaccard(k) for k in first.limits.ks if k <= overlap.depth}
     found["rbo"] = overlap.rank_biased()
     found["cka"], found["cka_debiased"] = whole.linear_cka(x, y), whole.linear_cka(x, y, debiased=True)
     found["procrustes"] = whole.procrustes(x, y)

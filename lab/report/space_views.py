@@ -129,7 +129,7 @@ def _changed_text(changed: Changed) -> str:
 
 def what_changed(changed: Changed) -> str:
     """Out of which items the most changed were chosen, and by what."""
-    by = "beyond what another seed changes" if changed.beyond_seeds else "by mean Jaccard at 10, 50 and 100"
+    by = "beyond what another seed changes" if changed.beyond_seeds else "by their mean Jaccard overlap"
     rare = f"; {changed.left_out:,} seen fewer than 20 times are left out" if changed.left_out else ""
     return f"{by}, of {count(changed.considered, 'item')}{rare} (* among B's, or A's, 100 nearest as well)"
 

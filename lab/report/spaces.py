@@ -25,10 +25,10 @@ from lab.report.style import COLORS, GRID, INK, MUTED, drawable, figure_of
 from lab.report.text import count, typeset
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_ITEMS = 1000  # of a study's spaces, the most frequent; `lab compare --spaces` takes all
+LIMITS = Limits(in_pairs=500, ks=(10, 50))
 MOST_PAIRS = 6
 MOST_OF_A_GROUP = 3
 LINEAR = "PCA"  # what the others of a group are held against, where it is among them
@@ -71,7 +71,7 @@ def spaces_section(sources: Sequence[MapSource]) -> SpacesSection | None:
         if pairs:
             named = [_named(group[place]) for place in used]
             numbered = [(used.index(a), used.index(b)) for a, b in pairs]
-            comparisons.append(compare_spaces(_cut(named), numbered, Limits(in_pairs=500)))
+            comparisons.append(compare_spaces(_cut(named), numbered, LIMITS))
             left -= len(pairs)
     return section_of(comparisons) if comparisons else None
 
@@ -86,7 +86,8 @@ def section_of(comparisons: Sequence[SpaceComparison]) -> SpacesSection:
     )
     figures = [_figure(comparison, pair) for comparison in comparisons for pair in comparison.pairs]
     pairs = [_shown(comparison, pair) for comparison in comparisons for pair in comparison.pairs]
-    notes = list(dict.fromkeys(protocol(comparison) for comparison in comparisons))
+    notes = [f"{line}." for comparison in comparisons for line in spaces_lines(comparison)]
+    notes += dict.fromkeys(protocol(comparison) for comparison in comparisons)
     return SpacesSection([how, *lines], figures, pairs, [typeset(note) for note in notes])
 
 
@@ -111,7 +112,6 @@ def build_spaces(comparison: SpaceComparison, out: str | Path) -> Path:
         maps=maps,
         colophon=f"Made by lab {lab.__version__} on {datetime.now():%-d %B %Y, %H:%M}. This file needs no network.",
     )
-    page.spaces.introduction += spaces_lines(comparison)
     pngs = {figure.name: figure.png for figure in section.figures}
     pngs |= {pane.name: pane.png for pane in (maps.panes if maps else [])}
     for name, file in file_names(pngs).items():
@@ -186,7 +186,7 @@ def _figure(comparison: SpaceComparison, pair: SpacePair) -> PageFigure:
         f"spaces {first} and {second}",
         lambda width: _drawn(pair.marks, min(width, 4.9)),
         f"{first} and {second}",
-        "Bar: chance; dot with its 95 % interval over items: the pair; diamond: two seeds of one config.",
+        _legend((first, second), pair),
         f"{text} All measures: {'; '.join(_spoken(mark) for mark in pair.marks)}.",
         narrow=False,
     )
@@ -200,9 +200,14 @@ def _spoken(mark: Mark) -> str:
 
 def _drawn(marks: Sequence[Mark], width: float) -> Figure:
     figure, axis = figure_of(width, 0.55 + 0.27 * len(marks))
-    for place, mark in enumerate(marks):
-        _row(axis, place, mark)
-    axis.set_yticks(range(len(marks)), [drawable(mark.name) for mark in marks])
+    places = list(range(len(marks)))
+    axis.vlines([mark.chance for mark in marks], [y - 0.28 for y in places], [y + 0.28 for y in places], MUTED, lw=2)
+    for side, fill in ((0, "none"), (1, INK)):
+        seeds = [float("nan") if mark.again[side] is None else float(mark.again[side] or 0) for mark in marks]
+        axis.plot(seeds, places, "D", ms=5.5, mfc=fill, mec=INK, mew=1.2)
+    axis.hlines(places, [mark.low for mark in marks], [mark.high for mark in marks], COLORS[0], lw=5, alpha=0.35)
+    axis.plot([mark.value for mark in marks], places, "o", ms=5.5, color=COLORS[0])
+    axis.set_yticks(places, [drawable(mark.name) for mark in marks])
     axis.set_ylim(len(marks) - 0.4, -0.6)
     axis.set_xlim(min(-0.02, *(mark.low - 0.02 for mark in marks if mark.low == mark.low)), 1.02)
     axis.grid(axis="x", color=GRID, lw=0.8)
@@ -211,13 +216,15 @@ def _drawn(marks: Sequence[Mark], width: float) -> Figure:
     return figure
 
 
-def _row(axis: Axes, place: int, mark: Mark) -> None:
-    axis.plot([mark.chance] * 2, [place - 0.28, place + 0.28], color=MUTED, lw=2)
-    for value in mark.again:
-        if value is not None:
-            axis.plot(value, place, "D", ms=6, mfc="none", mec=INK, mew=1.2)
-    axis.plot([mark.low, mark.high], [place] * 2, color=COLORS[0], lw=5, alpha=0.35, solid_capstyle="butt")
-    axis.plot(mark.value, place, "o", ms=5.5, color=COLORS[0])
+def _legend(names: tuple[str, str], pair: SpacePair) -> str:
+    """What the signs in a pair's figure are."""
+    known = [any(mark.again[side] is not None for mark in pair.marks) for side in (0, 1)]
+    seeds = [
+        f"{sign} diamond: two seeds of {name}"
+        for sign, name, is_known in zip(("open", "full"), names, known, strict=True)
+        if is_known
+    ]
+    return "; ".join(["Bar: chance", "dot with its 95 % interval over items: the pair", *seeds]) + "."
 
 
 def _shown(comparison: SpaceComparison, pair: SpacePair) -> dict[str, Any]:
