@@ -221,7 +221,7 @@ def _pane(source: MapSource, coloring: Coloring, settings: MapConfig, place: int
 def _drawn_by(source: MapSource, settings: MapConfig) -> str:
     """The projection and its settings, short."""
     if source.stages:
-        return f"{count(len(source.stages), 'stage')} aligned to each other"
+        return f"{count(len(source.stages), 'stage')} aligned to each other" if len(source.stages) > 1 else "aligned maps"
     if source.projection is not None and source.projection.method == "pca":
         return "PCA"
     how = f"{settings.metric}, {settings.neighbors} neighbours, min_dist {settings.min_dist:g}, seed {settings.seed}"
