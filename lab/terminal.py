@@ -98,7 +98,7 @@ def _after_run(run: Run) -> list[tuple[str, ...]]:
     more: list[tuple[str, ...]] = []
     if recipe.load_classifier is not None:
         more = [("predict", run.id, "NEW_DATA", "-o", "out.csv")]
-    elif recipe.load_encoder is not None:
+    elif recipe.load_encoder is not None and run.embedding_names:
         more = [("embed", run.id, "NEW_DATA", "-o", "out.parquet")]
     return [("show", run.id), ("report", run.id), *more]
 
