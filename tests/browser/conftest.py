@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import csv
+import io
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from digits_study import drawn_by_seed, staged, study_of_pictures
 from workshop import Workshop, study_of_words
 
 from lab.report.build import build
+from lab.report.maps import map_sources
 
 SOFTWARE_WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
@@ -45,6 +49,15 @@ def words_report(built) -> Path:
     return built(study_of_words)
 
 
+@pytest.fixture(scope="session")
+def pictures_report(built) -> Path:
+    """Two maps of digits with pictures, metadata of every kind, a second drawing on one and stages on the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lab.report.build.map_sources", lambda *rows: staged(map_sources(*rows)))
+        patch.setattr("lab.embeddings.projection.umap_coordinates", drawn_by_seed)
+        return built(study_of_pictures)
+
+
 @pytest.fixture
 def workshop(home) -> Workshop:
     return Workshop(home)
@@ -55,6 +68,15 @@ def opened(page):
     """Open a report from disk with the network off; `opened.complaints` holds what went wrong in it."""
     page.context.set_offline(True)
     return Opened(page)
+
+
+@pytest.fixture(scope="module")
+def shared(browser):
+    """As `opened`, one page for all tests of a module: they leave it as it was."""
+    page = browser.new_page(reduced_motion="reduce")
+    page.context.set_offline(True)
+    yield Opened(page)
+    page.close()
 
 
 class Opened:
@@ -72,11 +94,18 @@ class Opened:
         self.page.wait_for_selector(f"html[data-maps={maps}]", timeout=60_000)
         return self.page
 
+    def saved(self, button) -> list[list[str]]:
+        """The table that a button or link saves."""
+        with self.page.expect_download() as download:
+            button.click()
+        text = Path(download.value.path()).read_text(encoding="utf-8-sig")
+        return list(csv.reader(io.StringIO(text)))
+
     def _hear(self, message) -> None:
         # A hint of the software graphics driver about its own speed comes and goes, and is nothing that the page did.
         if "GL Driver Message (OpenGL, Performance" not in message.text:
             self.complaints.append(f"{message.type}: {message.text}")
 
     def _note(self, request) -> None:
-        if request.url != self.address and not request.url.startswith("data:"):
+        if request.url != self.address and not request.url.startswith(("data:", "blob:")):
             self.complaints.append(f"request: {request.url}")

@@ -58,7 +58,7 @@ function paneOf(data, pane, place) {
     figure: byId('map-' + place), canvas: byId('map-canvas-' + place), labels: byId('map-labels-' + place),
     tip: byId('map-tip-' + place),
     plot: /** @type {any} */ (null),
-    waiting: false,
+    waiting: false, drawing: null, next: null,
   };
 }
 

@@ -32,10 +32,26 @@ async function startPlot(pane, renderer, coloring) {
   pane.figure.classList.add('live'); // hides the static picture
 }
 
-/** @param {Pane} pane @param {Coloring} coloring @param {boolean} moved whether points go to other places */
+/** Draw the points where and as they are wanted now. The plot takes one drawing at a time: of several that are asked
+ * for meanwhile, only the last is drawn.
+ * @param {Pane} pane @param {Coloring} coloring @param {boolean} moved whether points go to other places
+ * @returns {Promise<void>} when nothing is left to draw */
 function drawPoints(pane, coloring, moved) {
-  const points = { x: pane.shown.x, y: pane.shown.y, valueA: coloring.codes(pane) };
-  return pane.plot.draw(points, { zDataType: 'categorical', ...(moved ? movement(700) : {}) });
+  pane.next = { coloring, moved };
+  pane.drawing = pane.drawing || drawNext(pane);
+  return pane.drawing;
+}
+
+/** @param {Pane} pane */
+async function drawNext(pane) {
+  while (pane.next) {
+    const { coloring, moved } = pane.next;
+    pane.next = null;
+    const points = { x: pane.shown.x, y: pane.shown.y, valueA: coloring.codes(pane) };
+    pane.plot.set(plotTheme(coloring));
+    await pane.plot.draw(points, { zDataType: 'categorical', ...(moved ? movement(700) : {}) });
+  }
+  pane.drawing = null;
 }
 
 /** @param {Pane} pane */

@@ -152,11 +152,10 @@ function linkMaps(data) {
     const make = colorings.get(byId('map-color').value) || (() => firstColoring(data));
     coloring = make();
     legends.forEach((list, place) => fillLegend(list, coloring.legend || firstEntries[place], pickColor));
-    for (const pane of panes) {
-      pane.plot.set(plotTheme(coloring));
+    await Promise.all(panes.map(async (pane) => {
       await drawPoints(pane, coloring, false);
       showMarks(pane);
-    }
+    }));
     relabel();
   }
   /** @param {number} code @param {string} label */

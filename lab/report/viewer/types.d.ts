@@ -64,6 +64,8 @@ interface Pane {
   tip: HTMLElement;
   plot: Scatterplot;
   waiting: boolean; // for a frame, to draw labels in
+  drawing: Promise<void> | null; // while points are being drawn
+  next: { coloring: Coloring; moved: boolean } | null; // what is drawn after that
 }
 
 interface LegendEntry { color: string; label: string; code: number }
