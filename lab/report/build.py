@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lab
+from lab.report.about import about
 from lab.report.autoencoder import AutoencoderPage, autoencoder_page
 from lab.report.autoencoder_maps import embedding_maps
 from lab.report.dots import Dots
@@ -133,6 +134,7 @@ def render(page: Page | SpacesPage, template: str = "template.html") -> str:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["about"] = about
     scripts = _scripts()[0 if page.maps else 1 :]
     return environment.get_template(template).render(
         page=page,
