@@ -110,8 +110,7 @@ class _Pictures(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         if self.classifier is None:
             return (self.backbone(pixels),)
-        features = self.classifier.features(pixels)
-        return features, self.classifier.scores(features)
+        return _judged(self.classifier, self.classifier.features(pixels))
 
 
 class _Tokens(nn.Module):
@@ -134,8 +133,15 @@ class _Tokens(nn.Module):
             pooled.append((x.float() * weights).sum(1) / weights.sum(1).clamp(min=1))
         if self.classifier is None:
             return (pooled[-1],)
-        features = torch.cat(pooled, dim=1) if isinstance(self.classifier.head, ScalarMix) else pooled[-1]
-        return features, self.classifier.scores(features)
+        mixes = isinstance(self.classifier.head, ScalarMix)
+        return _judged(self.classifier, torch.cat(pooled, dim=1) if mixes else pooled[-1])
+
+
+def _judged(classifier: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+    """The vectors that a run keeps of what a head reads, (n, d), and the class scores."""
+    head = classifier.head
+    vectors = head.mixed(features) if isinstance(head, ScalarMix) else features
+    return vectors, classifier.scores(features)
 
 
 class _Pixels(nn.Module):

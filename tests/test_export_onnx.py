@@ -16,6 +16,7 @@ import lab
 from lab.classify import load_task
 from lab.data.labelled.config import LabelledConfig
 from lab.data.labelled.pixels import load_pixels
+from lab.embed import find_encoder
 from lab.errors import UserError
 from lab.export import export
 
@@ -118,19 +119,41 @@ def test_a_fine_tuned_picture_network_with_its_head(tmp_path):
     np.testing.assert_allclose(vectors[:1], run.encoder().encode([str(tmp_path / "one.png")]), atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """A transformers folder with a tiny BERT of random weights and a tokenizer of a few words."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    words = sorted({word for text in TEXTS for word in text.lower().replace(".", " . ").replace(",", " , ").split()})
+    vocabulary = {
+        word: n for n, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *"0123456789"])
+    }
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    folder = tmp_path_factory.mktemp("small")
+    named = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **named).save_pretrained(folder)
+    torch.manual_seed(0)
+    wide = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=64, max_position_embeddings=64, **wide)).save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", [{"frozen_depth": "all"}, {"frozen_depth": "all", "kind": "scalar_mix"}],
-                         ids=["plain", "scalar mix"])  # fmt: skip
-def test_a_fine_tuned_text_network_with_padding(tmp_path, strategy):
+@pytest.mark.parametrize("kind", ["plain", "scalar_mix"])
+def test_a_fine_tuned_text_network_with_padding(small, tmp_path, kind):
     rows = "".join(f'"{text} {number}",{number % 2}\n' for number, text in enumerate(TEXTS * 10))
     (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
     split = {"train": 20, "validation": 5, "test": 5}
     run = lab.run(
         {
             "experiment": "finetune",
-            "data": {"source": "a.csv", "text": "text", "label": "label", "split": split, "near_duplicates": "ignore"},
-            "backbone": {"name": "minilm-l6"},
-            "strategy": strategy,
+            "data": {"source": "a.csv", "text": "text", "label": "label", "split": split, "duplicates": "accept"},
+            "backbone": {"name": str(small)},
+            "strategy": {"frozen_depth": "all", "kind": kind},
             "train": {"epochs": 1, "save_weights": True},
         },
         quiet=True,
@@ -141,10 +164,9 @@ def test_a_fine_tuned_text_network_with_padding(tmp_path, strategy):
 
 
 @pytest.mark.slow
-def test_a_backbone_as_it_is(tmp_path):
-    told = export("minilm-l6", "onnx", tmp_path / "a.onnx")
-    assert told.startswith("the network of minilm-l6, texts to vectors of 384 dimensions, ")
+def test_a_backbone_as_it_is(small, tmp_path):
+    told = export(str(small), "onnx", tmp_path / "a.onnx")
+    assert "texts to vectors of 16 dimensions, " in told
     (vectors,) = session(tmp_path / "a.onnx").run(None, tokens(tmp_path, TEXTS))
-    from lab.embed import find_encoder
-
-    np.testing.assert_allclose(vectors, find_encoder("minilm-l6").encode(TEXTS), atol=1e-4)
+    np.testing.assert_allclose(vectors, find_encoder(str(small)).encode(TEXTS), atol=1e-4)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
