@@ -73,7 +73,7 @@ def column_of(feature: FeatureConfig) -> str:
 
 def learn(feature: FeatureConfig, entities: Entities, known: np.ndarray) -> dict[str, Any]:
     """What a feature has to learn from the entities that are `known` (n,) bool: plain data and arrays."""
-    return _LEARN[feature.kind](feature, entities, known) if feature.kind in _LEARN else {}
+    return _LEARN[feature.kind](feature, entities, known)
 
 
 def read(feature: FeatureConfig, learned: Learned, entities: Entities) -> Table:
@@ -272,10 +272,21 @@ def _words(feature: FeatureConfig, learned: Learned, entities: Entities) -> Tabl
     )
 
 
+def _learn_vectors(feature: FeatureConfig, entities: Entities, known: np.ndarray) -> dict[str, Any]:
+    """Which run it was, where `model` may name another one tomorrow (`last`)."""
+    from pathlib import Path
+
+    from lab.spaces import find_run, is_text_backbone
+
+    model = feature.model or "minilm-l6"
+    lasting = is_text_backbone(model) or Path(model).expanduser().is_file()
+    return {"model": model if lasting else find_run(model).id}
+
+
 def _vectors(feature: FeatureConfig, learned: Learned, entities: Entities) -> Table:
     from lab.models.towers.features import Numbers
 
-    vectors = word_means(feature.model or "minilm-l6", entities.texts(feature))
+    vectors = word_means(learned["model"], entities.texts(feature))
     return Numbers(column_of(feature), vectors, _told(learned))
 
 
@@ -299,16 +310,29 @@ def word_means(model: str, texts: Sequence[str]) -> np.ndarray:
 # --- pretrained networks
 
 
+def _learn_backbone(feature: FeatureConfig, entities: Entities, known: np.ndarray) -> dict[str, Any]:
+    from lab.backbones import find_backbone
+
+    return {"weights": find_backbone(backbone_config(feature).name).fingerprint}
+
+
 def _backbone(feature: FeatureConfig, learned: Learned, entities: Entities) -> Table:
     """Features of a frozen network, or the activations behind its frozen blocks; of known entities from the cache."""
     import numpy as np
 
+    from lab.backbones import find_backbone
     from lab.frozen import open_backbone, open_cache
     from lab.models.towers.features import Activations, Numbers
     from lab.training.config import TrainConfig
     from lab.training.depth import resolve_depth
 
-    backbone, column, count = open_backbone(backbone_config(feature)), column_of(feature), len(entities.ids)
+    network = backbone_config(feature)
+    if learned["weights"] != find_backbone(network.name).fingerprint:
+        raise UserError(
+            f"backbone {network.name!r} has other weights now than those that the run was trained with; do that run "
+            "again with --rerun"
+        )
+    backbone, column, count = open_backbone(network), column_of(feature), len(entities.ids)
     items, there = _contents(column, backbone.kind, entities)
     cache = open_cache(backbone, items, TrainConfig(), enabled=not entities.new)
     key = f"{entities.side}.features: frozen_depth"
@@ -354,6 +378,8 @@ _LEARN: dict[str, Callable[[FeatureConfig, Entities, np.ndarray], dict[str, Any]
     "categories": _learn_categories,
     "number": _learn_number,
     "words": _learn_words,
+    "vectors": _learn_vectors,
+    "backbone": _learn_backbone,
 }
 _READ: dict[str, Callable[[FeatureConfig, Learned, Entities], Table]] = {
     "id": _ids,

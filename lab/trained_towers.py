@@ -152,7 +152,10 @@ class TrainedTowers:
         space = EmbeddingSpace(
             [ids[i] for i in kept], vectors[kept], metadata.assign(side=side), f"{side}s of {name} by {self.name}"
         )
-        return space, [f"{ids[i]}: nothing that the run reads is known of it" for i in np.flatnonzero(unknown)]
+        lacking = [
+            f"column {column} of all rows: not in {name}" for column in self.columns(side) if column not in table
+        ]
+        return space, lacking + [f"{ids[i]}: nothing that the run reads is known" for i in np.flatnonzero(unknown)]
 
     def _side_of(self, frame: pd.DataFrame, name: str) -> tuple[Side, str | None]:
         """Whose rows these are, and the column of their ids, if any."""

@@ -108,6 +108,25 @@ def test_each_row_alone_is_what_it_is_among_others(shop, monkeypatch):
     assert np.allclose(alone, whole.vectors[::7], atol=2e-7)
 
 
+def test_a_column_that_a_table_lacks_is_named(shop, monkeypatch):
+    run, home = shop
+    monkeypatch.setenv("LAB_HOME", str(home))
+    table = pd.read_csv(home / "items.csv", dtype=str, keep_default_na=False).drop(columns="genres")
+    found, told = run.encoder().embed_table(table, "items.csv")
+    assert len(found) == 30
+    assert told == ["column genres of all rows: not in items.csv"]
+
+
+def test_a_network_of_other_weights_is_refused(shop, monkeypatch):
+    from lab.tower_readers import Entities, read
+    from lab.training.two_tower_config import FeatureConfig
+
+    monkeypatch.setenv("LAB_HOME", str(shop[1]))
+    feature = FeatureConfig(kind="backbone", model="minilm-l6")
+    with pytest.raises(UserError, match="has other weights now than those that the run was trained with"):
+        read(feature, {"weights": "others"}, Entities("user", ["a"], new=True))
+
+
 def test_a_new_query_finds_pages_of_its_topic(shop, monkeypatch, capsys):
     run, home = shop
     monkeypatch.setenv("LAB_HOME", str(home))

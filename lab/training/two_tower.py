@@ -230,9 +230,18 @@ class PairLearning(Learner):
         judged = self.judged()
         if not len(judged):
             return {}
-        scorer = scorer_of(self.model, *(encode(self.model, side, n) for side, n in self._counts()))
-        seed, items = self.run.stream_seed("ties"), self.pairs.items
-        found = rank(scorer, judged, items, JUDGED_AT, seen=self.history, allowed=self.allowed, seed=seed)
+        items, everyone = encode(self.model, "item", self.pairs.items), torch.from_numpy(judged)
+        users = in_chunks(lambda part: self.model.vectors("user", everyone[part]), len(judged))
+        score, seed = scorer_of(self.model, users, items), self.run.stream_seed("ties")
+        found = rank(
+            lambda index: score(np.searchsorted(judged, index)),
+            judged,
+            len(items),
+            JUDGED_AT,
+            seen=self.history,
+            allowed=self.allowed,
+            seed=seed,
+        )
         assert self.validation is not None
         metrics = user_metrics(found.items, self.validation[judged], [JUDGED_AT], ["ndcg", "recall"])
         return {f"validation_{name}": float(np.mean(values)) for name, values in metrics.items()}
