@@ -89,9 +89,14 @@ def rules_of(config: FunnelConfig) -> tuple[InteractionsConfig, RankingConfig]:
     values = found.config if isinstance(found.config, dict) else found.config.model_dump(mode="json")
     if (values.get("similarity") or {}).get("kind") == "mlp":
         raise UserError("retriever: its pairs are scored by a perceptron, which cannot be searched; expected vectors")
+    ranking = values.get("ranking") or {}
+    if ranking.get("fold_in"):
+        raise UserError(
+            "retriever: ranking.fold_in: its users' vectors hold the validation pairs that teach the ranker"
+        )
     return (
         InteractionsConfig.model_validate(values["data"]),
-        RankingConfig.model_validate(values.get("ranking") or {}),
+        RankingConfig.model_validate(ranking),
     )
 
 
@@ -187,6 +192,8 @@ def new_reranker(config: FunnelConfig, lists: CandidateLists, sides: Sides, memb
 
 def spoken(key: str, value: Any, config: FunnelConfig) -> str | None:
     """Settings of a funnel as people say them."""
+    if key == "retriever":
+        return f"behind run {value.removeprefix('run:')[:4]}"
     return f"{value} candidates" if key == "candidates" else None
 
 

@@ -126,7 +126,7 @@ def build_index(vectors: NDArray[np.float32], metric: IndexMetric, kind: IndexKi
         parameters = {"nlist": max(1, min(round(4 * sqrt(count)), count // _POINTS_A_LIST))}
         quantizer = index
         index = faiss.IndexIVFFlat(quantizer, dimension, parameters["nlist"], faiss.METRIC_INNER_PRODUCT)
-        index.cp.seed = seed
+        index.cp.seed = seed % 2**31  # of so many bits it is there
     elif kind == "hnsw":
         parameters = {"M": _LINKS, "efConstruction": _EF_CONSTRUCTION}
         index = faiss.IndexHNSWFlat(dimension, _LINKS, faiss.METRIC_INNER_PRODUCT)

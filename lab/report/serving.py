@@ -10,7 +10,7 @@ from lab.embeddings.index import KINDS, SPOKEN_KIND
 from lab.errors import LabError
 from lab.report.figures import PageFigure, page_figure
 from lab.report.numbers import plain
-from lab.report.style import COLORS, figure_of
+from lab.report.style import COLORS, INK, figure_of
 from lab.report.text import minus, typeset
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ class ServingPage:
 
     sentences: list[str]
     stages: dict[str, Any]
-    indexes: list[dict[str, Any]] = field(default_factory=list)
-    figures: list[PageFigure] = field(default_factory=list)
+    indexes: list[tuple[dict[str, Any], PageFigure]] = field(default_factory=list)
+
+    @property
+    def figures(self) -> list[PageFigure]:
+        """All figures, for the folder beside the page."""
+        return [figure for _, figure in self.indexes]
 
 
 def serving_page(rows: Sequence[Row]) -> ServingPage | None:
@@ -44,9 +48,7 @@ def serving_page(rows: Sequence[Row]) -> ServingPage | None:
         run, measured = next(((r, m) for r in one.row.runs if (m := _json(r, "serving"))), (None, None))
         if run is not None and measured:
             several = f" of {one.row.label}" if len(found) > 1 else ""
-            page.indexes.append(_index_table(run, measured, several))
-            if len(measured["points"]) > 1:
-                page.figures.append(_index_figure(measured, several))
+            page.indexes.append((_index_table(run, measured, several), _index_figure(measured, several)))
     return page
 
 
@@ -124,7 +126,7 @@ def _json(run: Run, name: str) -> dict[str, Any] | None:
 def _signed(estimate: Estimate) -> str:
     low, high = estimate.interval()
     value, *ends = (f"{'+' if number >= 0 else ''}{plain(number, 3)}" for number in (estimate.value, low, high))
-    return minus(f"{value} [{', '.join(ends)}]")
+    return typeset(f"{value} [{', '.join(ends)}]")
 
 
 def _stages_table(found: Sequence[Staged]) -> dict[str, Any]:
@@ -167,9 +169,9 @@ def _index_table(run: Run, measured: dict[str, Any], of: str) -> dict[str, Any]:
             [
                 point["name"] + (" (used)" if chosen else ""),
                 *(minus(plain(point[f"recall@{k}"], 3)) for k in at),
-                *(f"{point[name]:.3f}" for name in ("p50", "p99")),
-                f"{point['build_seconds']:.2f}",
-                f"{point['bytes'] / 1e6:.2f}",
+                *(plain(point[name], 3) for name in ("p50", "p99")),
+                plain(point["build_seconds"], 2),
+                plain(point["bytes"] / 1e6, 2),
             ]
         )
     compared = "cosine" if measured["metric"] == "cosine" else "inner product"
@@ -199,9 +201,12 @@ def _index_figure(measured: dict[str, Any], of: str) -> PageFigure:
             axis.plot([p["p50"] for p in points], [p[f"recall@{k}"] for p in points], "o-", color=COLORS[place],
                       markersize=5, label=SPOKEN_KIND[kind])  # fmt: skip
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("{x:g}")
+        axis.tick_params(which="both", colors=INK, labelsize=9)
         axis.set(xlabel="median milliseconds a query (log scale)", ylabel=f"Recall@{k}")
         axis.set_ylim(top=1.03)
-        axis.legend(frameon=False, fontsize=9, loc="lower right")
+        axis.legend(frameon=False, fontsize=9, loc="lower right", labelcolor=INK)
         return figure
 
     best = min((p for p in measured["points"] if p[f"recall@{k}"] >= 0.95), key=lambda p: p["p50"])
@@ -210,7 +215,7 @@ def _index_figure(measured: dict[str, Any], of: str) -> PageFigure:
     return page_figure(
         f"recall against latency{of}",
         draw,
-        f"What an index finds, and how quickly{of}",
+        f"What an index finds, and how quickly{of.replace(' of ', ': ', 1)}",
         f"Further up finds more of the exact {k} best; further left is quicker. The quickest that finds 95 % is "
         f"{best['name']}: {plain(best['p50'], 3)} ms{quicker}.",
         "; ".join(f"{p['name']}: recall {plain(p[f'recall@{k}'], 3)}, {plain(p['p50'], 3)} ms"
