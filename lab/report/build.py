@@ -26,6 +26,7 @@ from lab.report.numbers import spoken_label
 from lab.report.parts import Parts, parts_of
 from lab.report.ranking_groups import EXPERIMENTS as RANKING
 from lab.report.ranking_groups import split_groups
+from lab.report.ranking_neighbors import SECTION as PAIRS
 from lab.report.rankings import RankingsPage, rankings_page
 from lab.report.scoreboard import Part, Scoreboard, scoreboard
 from lab.report.sections import config_section, data_table, problems
@@ -169,11 +170,14 @@ def _page(subject: Subject) -> Page:
     subject = replace(subject, rows=rows)
     parts = parts_of(rows)
     finetune, embeddings = finetune_page(parts.finetune), autoencoder_page(parts.embeddings)
-    rankings, serving = rankings_page(rows), serving_page(rows)
+    serving = serving_page(rows)
     others = [row for row in rows if not _told(row, finetune, embeddings)]
     board = scoreboard(rows, _compared(finetune, embeddings, parts, others))
+    sources = map_sources(others, settings.map.color)
+    words = [source for source in sources if source.section != PAIRS]
+    pairs = [source for source in sources if source.section == PAIRS]
+    rankings = rankings_page(rows, pairs, settings.words)
     chapters = _chapters(rows, others, finetune, embeddings, board, rankings)
-    sources = map_sources(others)
     tuned = finetune_maps(finetune.groups, finetune.choices) if finetune else []
     coded = embedding_maps(embeddings.groups) if embeddings else []
     maps = build_maps([*tuned, *coded, *sources], settings.map, settings.words)
@@ -216,8 +220,8 @@ def _page(subject: Subject) -> Page:
         problems=problems(subject),
         maps=maps,
         spaces=spaces,
-        neighbors=neighbor_tables(sources[:MOST_MAPS], settings.words, settings.analogies),
-        teach=teach_section(sources),
+        neighbors=neighbor_tables(words[:MOST_MAPS], settings.words, settings.analogies),
+        teach=teach_section(words),
         data=data_table(rows),
         config=config_section(subject),
         colophon=f"Made by lab {lab.__version__} on {datetime.now():%-d %B %Y, %H:%M}. This file needs no network.",

@@ -11,6 +11,8 @@ import numpy as np
 from lab.report.coloring import Coloring, color_items, joined
 from lab.report.map_data import MapSource, fit
 from lab.report.map_measures import measure
+from lab.report.ranking_neighbors import SECTION as RANKINGS
+from lab.report.ranking_neighbors import SIDE
 from lab.report.still_map import still_map
 from lab.report.text import count, data_uri, listing, number
 from lab.report.thumbnails import thumbnails
@@ -78,14 +80,21 @@ class MapSection:
         return next((part for part in self.parts if part.section == section), None)
 
 
-def map_sources(rows: Sequence[Row]) -> list[MapSource]:
-    """The rows whose first finished run left a default space that is large enough for a map."""
+def map_sources(rows: Sequence[Row], color: str = "cluster") -> list[MapSource]:
+    """The rows whose first finished run left a default space that is large enough for a map.
+
+    A space of both sides of two towers has its map beside the lists, in colours that tell users from items unless it
+    has the column `color`.
+    """
     sources = []
     for row in rows:
         run = next((run for run in row.runs if run.default_embedding), None)
         space = run.space() if run else None
         if run and space is not None and len(space) >= FEWEST_ITEMS:
-            sources.append(MapSource(row, run, space))
+            source = MapSource(row, run, space)
+            if SIDE in space.metadata.columns:
+                source = replace(source, section=RANKINGS, color=color if color in space.metadata.columns else SIDE)
+            sources.append(source)
     return sources
 
 
@@ -159,7 +168,13 @@ def choose_items(sources: Sequence[MapSource], most: int) -> list[list[MapSource
 
 
 def ordered_ids(space: EmbeddingSpace) -> list[str]:
-    """All ids, the most frequent first where the metadata has a `count`, else as they stand."""
+    """All ids, the most frequent first where the metadata has a `count`, else as they stand.
+
+    Of a space of both sides the most active users and items in turn.
+    """
+    if SIDE in space.metadata.columns:
+        places = space.metadata.groupby(SIDE)["interactions"].rank(method="first", ascending=False)
+        return list(space.ids[np.argsort(places.to_numpy(), kind="stable")])
     if "count" not in space.metadata.columns:
         return list(space.ids)
     counts = space.metadata["count"].fillna(0).to_numpy()
@@ -221,7 +236,9 @@ def _pane(source: MapSource, coloring: Coloring, settings: MapConfig, place: int
 def _drawn_by(source: MapSource, settings: MapConfig) -> str:
     """The projection and its settings, short."""
     if source.stages:
-        return f"{count(len(source.stages), 'stage')} aligned to each other" if len(source.stages) > 1 else "aligned maps"
+        return (
+            f"{count(len(source.stages), 'stage')} aligned to each other" if len(source.stages) > 1 else "aligned maps"
+        )
     if source.projection is not None and source.projection.method == "pca":
         return "PCA"
     how = f"{settings.metric}, {settings.neighbors} neighbours, min_dist {settings.min_dist:g}, seed {settings.seed}"

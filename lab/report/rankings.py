@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lab.report.figures import PageFigure, page_figure
 from lab.report.numbers import plain
 from lab.report.ranking_groups import Ranked, SplitGroup, split_groups
+from lab.report.ranking_neighbors import pair_neighbors
 from lab.report.ranking_splits import split_sentence, splits_figure
 from lab.report.style import COLORS, MUTED, drawable, figure_of
 from lab.report.text import minus, typeset
@@ -16,9 +17,11 @@ from lab.report.text import minus, typeset
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from lab.report.map_data import MapSource
     from lab.runs.study import Row
 
 _RANDOM = "random items"
+MOST_COLUMNS = 5
 _BEYOND = {
     "coverage": "Coverage: the share of all items that stand in anybody's list.",
     "gini": "Gini: how unevenly items are shown; 0 all alike, near 1 always the same few.",
@@ -58,13 +61,17 @@ class GroupTables:
 
 @dataclass
 class RankingsPage:
-    """Everything about rankings, for the template. `sentence`: what another split does to the same model, or ""."""
+    """Everything about rankings, for the template. `sentence`: what another split does to the same model, or "".
+
+    `neighbors`: tables of what lies near popular items, as `neighbor_tables` makes them.
+    """
 
     groups: list[GroupTables]
     figure: PageFigure | None
     by_split: PageFigure | None
     sentence: str
     cleaning: dict[str, Any] | None
+    neighbors: list[dict[str, Any]]
 
     @property
     def figures(self) -> list[PageFigure]:
@@ -72,8 +79,13 @@ class RankingsPage:
         return [figure for figure in (self.by_split, self.figure) if figure]
 
 
-def rankings_page(rows: Sequence[Row]) -> RankingsPage | None:
-    """The page about the rows that rank; None where none of them is finished. A row's place gives its colour."""
+def rankings_page(
+    rows: Sequence[Row], spaces: Sequence[MapSource] = (), names: Sequence[str] = ()
+) -> RankingsPage | None:
+    """The page about the rows that rank; None where none of them is finished. A row's place gives its colour.
+
+    `spaces`: those of both sides; `names`: items whose neighbours are asked for, instead of the most popular ones.
+    """
     groups = split_groups(rows)
     if not groups:
         return None
@@ -84,6 +96,7 @@ def rankings_page(rows: Sequence[Row]) -> RankingsPage | None:
         by_split=moved,
         sentence=split_sentence(groups) if moved else "",
         cleaning=_cleaning_table(groups[0].ranked),
+        neighbors=pair_neighbors(spaces, names),
     )
 
 
@@ -129,12 +142,22 @@ def _slices_table(found: Sequence[Ranked]) -> dict[str, Any]:
         "caption": f"nDCG@{found[0].told[0]['at']} by slice, means over runs; in brackets the users who are judged. "
         "Popular items are the most popular fifth of the training part, rare ones all others; the lists are the same, "
         "and only those items count as to be found.",
-        "head": ["Row", *(head[:1].upper() + head[1:] for head in heads)],
-        "rows": [
-            [one.row.label, *(_cell(own[key][1] if key in own else None) for key in keys)]
-            for one, own in zip(found, means, strict=True)
-        ],
+        **_turned(
+            ["Row", *(head[:1].upper() + head[1:] for head in heads)],
+            [
+                [one.row.label, *(_cell(own[key][1] if key in own else None) for key in keys)]
+                for one, own in zip(found, means, strict=True)
+            ],
+        ),
     }
+
+
+def _turned(head: list[str], rows: list[list[str]]) -> dict[str, Any]:
+    """A table whose longer side runs down the page."""
+    if len(head) - 1 > max(len(rows), MOST_COLUMNS):
+        (_, *head), *rows = [list(line) for line in zip(head, *rows, strict=True)]
+        head = ["Slice", *head]
+    return {"head": head, "rows": rows}
 
 
 def _span(numbers: set[int]) -> str:
