@@ -74,7 +74,7 @@ def test_users_are_called_users(record):
     html = build(record).read_text(encoding="utf-8")
     page = Page(html)
     assert "60 test users" in html
-    assert "test items" not in html
+    assert "60 test items" not in html
     assert "Ndcg" not in html
     assert any(element.text == "For whom the lists are good" for element in page.all("h3"))
 
