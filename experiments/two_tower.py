@@ -228,7 +228,9 @@ def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
         "data": config.data.model_dump(mode="json", exclude_defaults=True),
         "ranking": config.ranking.model_dump(mode="json", exclude_defaults=True),
     }
-    names = ["random", "popularity", "item_neighbors", "ease"]
+    names = ["random", "popularity"]
+    if config.data.split.kind != "cold_users":  # of new users these know nothing
+        names += ["item_neighbors", "ease"]
     if config.data.source.startswith("wikipedia-"):
         names += ["tfidf", "word_vectors"]
     rows: list[tuple[str, dict[str, Any]]] = [
