@@ -17,12 +17,15 @@ from lab.experiment import DataFacts, Recipe
 from lab.recommend import SPOKEN_METHOD, RankingConfig
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
     from lab.evaluation.ranking import Scorer
     from lab.recommend import RankingTask
     from lab.runs.writer import RunWriter
 
 Positive = Annotated[float, Field(gt=0)]
 _OWN = {
+    "popularity": {"half_lives"},
     "item_neighbors": {"neighbors"},
     "ease": {"penalties"},
     "als": {"factors", "penalties"},
@@ -38,6 +41,12 @@ class RecommenderMethodConfig(Section):
         "popularity",
         description="item_neighbors: cosine of who had them; ease, als: linear models (als needs the extra "
         "`baselines`); tfidf, word_vectors: texts compared as they are, of the user or of what she had",
+    )
+    half_lives: list[Positive] | None = Field(
+        None,
+        min_length=1,
+        description="popularity: days in which a pair's count fades by half, chosen on validation data; needs "
+        "timestamps; by default all count alike",
     )
     neighbors: list[Annotated[int, Field(ge=1)]] = Field(
         [20, 50, 100, 200], min_length=1, description="item_neighbors: how many, chosen on validation data"
@@ -85,10 +94,11 @@ def run(config: RecommenderConfig, run: RunWriter) -> None:
     run.stage("train")
     started = time.perf_counter()
     scorer, chosen = fitted(config, task, run)
+    grown = candidates_of(config, task, task.grown)[chosen.get("setting", "")]() if config.ranking.fold_in else None
     seconds = time.perf_counter() - started
 
     run.stage("evaluate")
-    details = record_ranking(run, task, scorer, config.ranking)
+    details = record_ranking(run, task, scorer, config.ranking, grown=grown)
     told = {"method": config.method.name, "chosen": chosen, "seconds": seconds}
     run.save_json("recommender", {**told, **about_task(task), **details})
 
@@ -116,8 +126,11 @@ def fitted(config: RecommenderConfig, task: RankingTask, run: RunWriter) -> tupl
     return best[2], {"setting": best[1], "tried": tried}
 
 
-def candidates_of(config: RecommenderConfig, task: RankingTask) -> dict[str, Any]:
-    """Setting in words → a function that fits it; iALS starts from the same vectors whatever the seed."""
+def candidates_of(config: RecommenderConfig, task: RankingTask, of: csr_array | None = None) -> dict[str, Any]:
+    """Setting in words → a function that fits it to the training part; iALS starts from the same vectors always.
+
+    `of` (users, items): the histories that are scored, by default those of the training part.
+    """
     import lab.models.recommenders as methods
 
     history, method = task.train, config.method
@@ -125,23 +138,36 @@ def candidates_of(config: RecommenderConfig, task: RankingTask) -> dict[str, Any
         case "random":
             return {"": lambda: methods.random_items(history)}
         case "popularity":
-            return {"": lambda: methods.popularity(history)}
+            if method.half_lives is None:
+                return {"": lambda: methods.popularity(history)}
+            return {f"half-life {h:g} days": lambda h=h: popular_lately(task, h) for h in method.half_lives}
         case "item_neighbors":
-            return {f"{k} neighbours": lambda k=k: methods.item_neighbors(history, k) for k in method.neighbors}
+            return {f"{k} neighbours": lambda k=k: methods.item_neighbors(history, k, of=of) for k in method.neighbors}
         case "ease":
             penalties = method.penalties or PENALTIES["ease"]
-            return {f"penalty {p:g}": lambda p=p: methods.ease(history, p) for p in penalties}
+            return {f"penalty {p:g}": lambda p=p: methods.ease(history, p, of) for p in penalties}
         case "als":
             return {
-                f"{f} factors, penalty {p:g}": lambda f=f, p=p: methods.alternating_least_squares(history, f, p)
+                f"{f} factors, penalty {p:g}": lambda f=f, p=p: methods.alternating_least_squares(history, f, p, of=of)
                 for f in method.factors
                 for p in method.penalties or PENALTIES["als"]
             }
         case _:
-            return {"": lambda: by_texts(method, task)}
+            return {"": lambda: by_texts(method, task, of)}
 
 
-def by_texts(method: RecommenderMethodConfig, task: RankingTask) -> Scorer:
+def popular_lately(task: RankingTask, half_life: float) -> Scorer:
+    """How many had an item, each counting half for every `half_life` days of age."""
+    import numpy as np
+
+    from lab.models.recommenders import same_for_all
+    from lab.recommend import recency
+
+    items = task.interactions.item[task.split.train]
+    return same_for_all(np.bincount(items, weights=recency(task, half_life), minlength=task.items))
+
+
+def by_texts(method: RecommenderMethodConfig, task: RankingTask, of: csr_array | None = None) -> Scorer:
     """Inner products of texts: the user's own, or, where users have none, the mean of what they had."""
     import numpy as np
 
@@ -154,24 +180,32 @@ def by_texts(method: RecommenderMethodConfig, task: RankingTask) -> Scorer:
 
         vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
         right = vectorizer.fit_transform(items if users is None else [*users, *items])[-len(items) :].astype(np.float32)
-        left = _profiles(task, right) if users is None else vectorizer.transform(users).astype(np.float32)
+        left = (
+            _profiles(task.train if of is None else of, right)
+            if users is None
+            else vectorizer.transform(users).astype(np.float32)
+        )
         return lambda index: np.asarray((left[index] @ right.T).todense())
     from lab.evaluation.ranking import by_vectors
     from lab.tower_readers import word_means
 
     vectors = np.nan_to_num(word_means(method.vectors, items))
-    own = _profiles(task, vectors) if users is None else np.nan_to_num(word_means(method.vectors, users))
+    own = (
+        _profiles(task.train if of is None else of, vectors)
+        if users is None
+        else np.nan_to_num(word_means(method.vectors, users))
+    )
     return by_vectors(own, vectors)
 
 
-def _profiles(task: RankingTask, items: Any) -> Any:
-    """The mean of what each user had in the training part, zeros for nobody known."""
+def _profiles(history: csr_array, items: Any) -> Any:
+    """The mean of what each user had, zeros for nobody known."""
     import numpy as np
     from scipy.sparse import dia_array
 
-    counts = np.maximum(np.diff(task.train.indptr), 1)
-    scale = dia_array((1 / counts[None].astype(np.float32), [0]), shape=(task.users, task.users))
-    return scale.tocsr() @ (task.train @ items)
+    counts = np.maximum(np.diff(history.indptr), 1)
+    scale = dia_array((1 / counts[None].astype(np.float32), [0]), shape=(len(counts), len(counts)))
+    return scale.tocsr() @ (history @ items)
 
 
 def texts_of(table: Any, required: str | None = None) -> list[str] | None:
@@ -195,7 +229,8 @@ def spoken(key: str, value: Any, config: RecommenderConfig) -> str | None:
 
 def title(config: RecommenderConfig) -> str:
     """The whole row in words."""
-    return SPOKEN_METHOD[config.method.name]
+    lately = " lately" if config.method.half_lives else ""
+    return f"{SPOKEN_METHOD[config.method.name]}{lately}"
 
 
 recipe = Recipe(

@@ -19,6 +19,8 @@ from lab.recommend import SPOKEN_METHOD, RankingConfig
 from lab.training.two_tower_config import PairObjectiveConfig, SimilarityConfig, TowerConfig, TwoTowerTrainConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lab.models.towers.features import Table
     from lab.models.towers.towers import TwoTower
     from lab.recommend import RankingTask
@@ -95,14 +97,25 @@ def run(config: TwoTowerConfig, run: RunWriter) -> None:
         allowed = allowed_items(task, config.ranking, "validation")
         found = to_be_found(task.judged["validation"][1], allowed)
     learner = PairLearning(
-        model, pairs_of(task), found, config.objective, config.train, run, allowed, rates=block_rates(readers)
+        model,
+        pairs_of(task, config.objective.half_life),
+        found,
+        config.objective,
+        config.train,
+        run,
+        allowed,
+        rates=block_rates(readers),
     )
     fitted = train(learner, config.train, run)
 
     run.stage("evaluate")
     users, items = encode(model, "user", task.users), encode(model, "item", task.items)
     one_space = config.similarity.kind != "mlp"  # the vectors that a perceptron reads are near to nothing
-    details = record_ranking(run, task, scorer_of(model, users, items), config.ranking, items if one_space else None)
+    scorer, grown = scorer_of(model, users, items), None
+    if config.ranking.fold_in:
+        users = users_by_then(config, task, readers, model)
+        grown = scorer_of(model, users, items)
+    details = record_ranking(run, task, scorer, config.ranking, items if one_space else None, grown=grown)
 
     run.stage("save")
     if one_space:
@@ -150,12 +163,32 @@ def new_towers(config: TwoTowerConfig, tables: Mapping[Side, Sequence[Table]], s
         )
 
 
-def pairs_of(task: RankingTask) -> Any:
-    """The training pairs, with their weights where the data have any."""
+def users_by_then(
+    config: TwoTowerConfig, task: RankingTask, readers: Mapping[Side, Sequence[Reader]], model: TwoTower
+) -> np.ndarray:
+    """Vectors of users as the test part finds them, (users, d) float32: what they had for validation is known, too."""
+    from lab.tower_features import build_tower
+    from lab.tower_readers import Entities
+    from lab.training.two_tower import encode
+
+    pairs = task.interactions
+    entities = Entities("user", pairs.users, pairs.user_table, task.grown, pairs.items)
+    tables = [reader.read(entities) for reader in readers["user"]]
+    trained = model.user
+    model.user = build_tower(config.user, tables, config.dimension, config.train.sparse_from)
+    model.user.load_state_dict(dict(trained.named_parameters()), strict=False)  # buffers are the data, now others
+    return encode(model, "user", task.users)
+
+
+def pairs_of(task: RankingTask, half_life: float | None = None) -> Any:
+    """The training pairs, with their weights where the data have any; `half_life`: days in which those fade by half."""
+    from lab.recommend import recency
     from lab.training.two_tower import Pairs
 
     pairs, index = task.interactions, task.split.train
     weight = None if pairs.weight is None else pairs.weight[index].astype("float32")
+    if half_life is not None:
+        weight = recency(task, half_life) * (1 if weight is None else weight)
     user, item = pairs.user[index].astype("int64"), pairs.item[index].astype("int64")
     return Pairs(user, item, task.users, task.items, weight)
 
@@ -236,11 +269,15 @@ def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
     rows: list[tuple[str, dict[str, Any]]] = [
         (SPOKEN_METHOD[name], {**same, "method": {"name": name}}) for name in names
     ]
+    if config.data.split.kind in ("time", "leave_last_out"):  # these have timestamps
+        lately = {"name": "popularity", "half_lives": HALF_LIVES}
+        rows.insert(2, (f"{SPOKEN_METHOD['popularity']} lately", {**same, "method": lately}))
     if config.similarity.kind != "mlp":
         rows.append((PAIR_INTO_MLP, {**same, **pair_into_mlp(config)}))
     return rows
 
 
+HALF_LIVES = [7, 14, 30, 60]
 PAIR_INTO_MLP = "the same pair into an MLP"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from lab.config.base import Section
+from lab.errors import UserError
 from lab.experiment import DataFacts
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lab.runs.writer import RunWriter
 
 EVALUATION = "ranking"
+SECONDS_A_DAY = 86_400
 TIES = 0
 """Seed of the hash that orders equal scores: the same in all runs, so that they differ in what they say alone."""
 SPOKEN_METHOD = {
@@ -59,6 +61,11 @@ class RankingConfig(Section):
         "all",
         description="all: every item is ranked; known: only items that training knows, which alone then count as to be "
         "found; new: those held out of it as a whole, among themselves",
+    )
+    fold_in: bool = Field(
+        False,
+        description="when the test part is judged, what a user had in the validation part is known of her, as it "
+        "would be by then; histories alone grow, nothing is trained on it",
     )
     slices: list[str] = Field(
         default_factory=list, description="columns of the users' or the items' table by which metrics are also given"
@@ -98,6 +105,11 @@ class RankingTask:
         return self.matrix("train")
 
     @cached_property
+    def grown(self) -> csr_array:
+        """What is known of each user when the test part comes: training and validation part together."""
+        return self.matrix("train", "validation")
+
+    @cached_property
     def known_users(self) -> np.ndarray:
         """Whether training sees each user, (users,) bool."""
         import numpy as np
@@ -118,7 +130,7 @@ class RankingTask:
         if len(self.split.validation):
             found["validation"] = (self.train, self.matrix("validation"))
         if len(self.split.test):
-            found["test"] = (self.matrix("train", "validation"), self.matrix("test"))
+            found["test"] = (self.grown, self.matrix("test"))
         return found
 
 
@@ -152,6 +164,21 @@ def describe_ranking_task(config: InteractionsConfig, ranking: RankingConfig | N
 
 
 _DESCRIBED: dict[str, DataFacts] = {}
+
+
+def recency(task: RankingTask, half_life: float) -> np.ndarray:
+    """What each training pair counts by its age, (n,) float32 with mean 1.
+
+    A pair that is `half_life` days older than another counts half as much. Raises `UserError` where there are no times.
+    """
+    import numpy as np
+
+    times = task.interactions.timestamp
+    if times is None:
+        raise UserError(f"half_life: {half_life:g}: the pairs have no timestamps; leave it out, or name data.timestamp")
+    age = (times[task.split.train].max() - times[task.split.train]) / SECONDS_A_DAY
+    weights = np.exp2(-age / half_life)
+    return (weights / weights.mean()).astype(np.float32)
 
 
 def record_ranking_task(run: RunWriter, task: RankingTask) -> None:
@@ -240,16 +267,22 @@ def to_be_found(relevant: csr_array, allowed: np.ndarray | None) -> csr_array:
 
 
 def record_ranking(
-    run: RunWriter, task: RankingTask, scorer: Scorer, config: RankingConfig, vectors: np.ndarray | None = None
+    run: RunWriter,
+    task: RankingTask,
+    scorer: Scorer,
+    config: RankingConfig,
+    vectors: np.ndarray | None = None,
+    *,
+    grown: Scorer | None = None,
 ) -> dict[str, Any]:
     """Leave results and scores by user of every judged part, and return the details of the last as plain data.
 
-    `vectors` (items, d): in which the diversity of a list is measured. Lists below the most popular items, outside the
-    interval, are warned of.
+    `vectors` (items, d): in which the diversity of a list is measured. `grown`: the scorer that knows the histories of
+    `task.grown`, for the test part. Lists below the most popular items, outside the interval, are warned of.
     """
     details: dict[str, Any] = {}
     for part in task.judged:
-        judged = judge(task, scorer, config, part)
+        judged = judge(task, grown if grown and part == "test" else scorer, config, part)
         if not len(judged.users):
             run.warn(f"{part}: there is no user with something to be found")
             continue

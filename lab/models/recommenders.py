@@ -32,15 +32,23 @@ def random_items(history: csr_array) -> Recommender:
 
 def popularity(history: csr_array) -> Recommender:
     """The number of users who had the item, the same for everybody."""
-    counts = np.bincount(history.indices, minlength=history.shape[1]).astype(np.float32)
-    return lambda users: np.tile(counts, (len(users), 1))
+    return same_for_all(np.bincount(history.indices, minlength=history.shape[1]))
 
 
-def item_neighbors(history: csr_array, neighbors: int = 100, shrinkage: float = 0.0) -> Recommender:
+def same_for_all(scores: NDArray[np.floating | np.integer]) -> Recommender:
+    """The same scores (items,) for everybody."""
+    row = scores.astype(np.float32)
+    return lambda users: np.tile(row, (len(users), 1))
+
+
+def item_neighbors(
+    history: csr_array, neighbors: int = 100, shrinkage: float = 0.0, of: csr_array | None = None
+) -> Recommender:
     """Items near to what the user had: the sum of cosines to them (Sarwar et al. 2001; Deshpande and Karypis 2004).
 
     Each item keeps its `neighbors` nearest, and passes on what it was given only to those. `shrinkage` is added to the
-    product of lengths, so that a cosine over few users counts for less.
+    product of lengths, so that a cosine over few users counts for less. `of` (users, items): the histories that are
+    scored, by default those it is fitted to.
     """
     from scipy.sparse import csc_array
 
@@ -51,7 +59,8 @@ def item_neighbors(history: csr_array, neighbors: int = 100, shrinkage: float = 
     columns = np.concatenate([columns for _, columns, _ in kept])
     values = np.concatenate([values for _, _, values in kept])
     similarity = csc_array((values, (rows, columns)), shape=(history.shape[1],) * 2, dtype=np.float32)
-    return lambda users: np.asarray((matrix[users] @ similarity).todense())
+    scored = matrix if of is None else of.astype(np.float32)
+    return lambda users: np.asarray((scored[users] @ similarity).todense())
 
 
 def _nearest(
@@ -75,11 +84,11 @@ def _parts(items: int, size: int = 1024) -> list[slice]:
     return [slice(start, start + size) for start in range(0, items, size)]
 
 
-def ease(history: csr_array, penalty: float = 500.0) -> Recommender:
+def ease(history: csr_array, penalty: float = 500.0, of: csr_array | None = None) -> Recommender:
     """Each item from all others by ridge regression, in closed form (EASE; Steck 2019, arXiv:1905.03375).
 
-    `penalty`: λ of the paper. Needs a dense float64 matrix of items × items. Raises `UserError` for more than 40,000
-    items, whose matrix (12 GB) hardly any laptop holds.
+    `penalty`: λ of the paper; `of`: as of `item_neighbors`. Needs a dense float64 matrix of items × items. Raises
+    `UserError` for more than 40,000 items, whose matrix (12 GB) hardly any laptop holds.
     """
     items = history.shape[1]
     if items > 40_000:
@@ -90,7 +99,7 @@ def ease(history: csr_array, penalty: float = 500.0) -> Recommender:
     inverse = np.linalg.inv(gram)
     weights = (inverse / -np.diag(inverse)).astype(np.float32)
     weights[np.diag_indices(items)] = 0
-    own = history.astype(np.float32)
+    own = (history if of is None else of).astype(np.float32)
     return lambda users: np.asarray(own[users] @ weights)
 
 
@@ -101,11 +110,13 @@ def alternating_least_squares(
     alpha: float = 1.0,
     iterations: int = 15,
     seed: int = 0,
+    of: csr_array | None = None,
 ) -> Recommender:
     """Matrix factorisation of implicit feedback, iALS (Hu, Koren and Volinsky 2008), by the library implicit.
 
-    `alpha`: weight of an interaction, where the absence of one weighs 1; `penalty`: of the squared factors. Raises
-    `UserError` where the library is not installed.
+    `alpha`: weight of an interaction, where the absence of one weighs 1; `penalty`: of the squared factors; `of`:
+    as of `item_neighbors`, each user's factors solved anew for it. Raises `UserError` where the library is not
+    installed.
     """
     try:
         from implicit.cpu.als import AlternatingLeastSquares
@@ -125,5 +136,8 @@ def alternating_least_squares(
             num_threads=0,
         )
         model.fit(csr_matrix(history.astype(np.float32)), show_progress=False)
+        if of is not None:
+            everybody = np.arange(of.shape[0])
+            model.user_factors = model.recalculate_user(everybody, csr_matrix(of.astype(np.float32)))
     left, right = np.asarray(model.user_factors), np.asarray(model.item_factors)
     return lambda users: left[users] @ right.T

@@ -49,9 +49,9 @@ def row_labels(cells: Sequence[Cell]) -> list[str]:
     fronts = _fronts(rows, names, {key for key in rows if spoken[key] or titles[key]})
     comma = {key: "," if cell.control and labels[key] else "" for key, cell in rows.items()}
     labels = {key: _joined(f"{fronts[key]}{comma[key]}", label) for key, label in labels.items()}
-    differing = _differing(rows)
-    for key in _shared(labels) if len(rows) > 1 else []:
-        labels[key] = _joined(labels[key], differing[key])
+    shared = _shared(labels) if len(rows) > 1 else []
+    alike = {label: {key: rows[key] for key in shared if labels[key] == label} for label in labels.values()}
+    labels |= {key: _joined(labels[key], _differing(alike[labels[key]])[key]) for key in shared}
     labels = {key: label or rows[key].experiment for key, label in labels.items()}
     for number, key in enumerate(_shared(labels), start=1):
         labels[key] = f"{labels[key]} #{number}"

@@ -63,6 +63,11 @@ class PairObjectiveConfig(Section):
     )
     symmetric: bool = Field(False, description="softmax over the users of the batch as well; for pairs of texts")
     mine_every: Annotated[int, Field(ge=1)] = Field(1, description="epochs between two searches for hard negatives")
+    half_life: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="days: a pair so much older than the newest training pair counts half; needs timestamps; for what "
+        "comes into fashion and goes",
+    )
     debias: Literal["none", "ips"] = Field(
         "none", description="ips: weigh a pair by the inverse of its item's popularity to the power `debias_power`"
     )
@@ -126,6 +131,11 @@ class FeatureConfig(Section):
     buckets: Annotated[int, Field(ge=16)] = Field(2**15, description="words: hashed into so many rows")
     model: str | None = Field(None, description="vectors: a word2vec run, a file or minilm-l6; backbone: its name")
     max_length: Annotated[int, Field(ge=4)] = Field(128, description="backbone: tokens a text is cut at")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.5,
+        description="history: share of its items left out at random in each step, so that a user is not read off the "
+        "very item that is to be found",
+    )
     frozen_depth: int | str = Field(
         "all",
         description="backbone: leading blocks that stay frozen, computed once: 3, 50%, all, all-1, none, or a block's "
@@ -144,7 +154,7 @@ class FeatureConfig(Section):
     def _own_keys(self) -> FeatureConfig:
         own = {
             "id": set[str](),
-            "history": set[str](),
+            "history": {"dropout", "separator"},
             "category": {"column"},
             "categories": {"column", "separator"},
             "number": {"column", "scale"},

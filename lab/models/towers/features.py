@@ -34,7 +34,9 @@ class Bags:
     """Any number of categories, words or items an entity, as the rows of a sparse matrix (n, levels).
 
     `offsets` (n + 1,), `indices` (nnz,) int64 and `weights` (nnz,) float32. The embedding is the weighted sum, or with
-    `mean` that divided by the sum of weights; an empty row has zeros.
+    `mean` that divided by the sum of weights; an empty row has zeros. `dropout`: the share of entries left out at
+    random while training, the others weighing as much more (Liang et al. 2018, "Variational autoencoders for
+    collaborative filtering", for histories).
     """
 
     name: str
@@ -43,6 +45,7 @@ class Bags:
     weights: NDArray[np.float32]
     levels: int
     mean: bool = True
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class BagEncoder(nn.Module):
         for name, array in (("offsets", table.offsets), ("indices", table.indices)):
             self.register_buffer(name, torch.from_numpy(array.astype(np.int64)), persistent=False)
         self.register_buffer("weights", torch.from_numpy(weights.astype(np.float32)), persistent=False)
+        self.dropout = table.dropout
         self.vectors = nn.EmbeddingBag(max(1, table.levels), dimension, mode="sum", sparse=sparse)
         _draw(self.vectors, dimension)
 
@@ -120,7 +124,8 @@ class BagEncoder(nn.Module):
         lengths = self.offsets[index + 1] - starts
         begins = lengths.cumsum(0) - lengths
         places = torch.arange(int(lengths.sum())) + torch.repeat_interleave(starts - begins, lengths)
-        return self.vectors(self.indices[places], begins, per_sample_weights=self.weights[places])
+        weights = functional.dropout(self.weights[places], self.dropout, self.training)
+        return self.vectors(self.indices[places], begins, per_sample_weights=weights)
 
 
 class NumberEncoder(nn.Module):
