@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -87,12 +88,13 @@ def _line(axis: Axes, line: Line2D, x_of: Callable[[float], str], y_of: Callable
 
 def _names(axis: Axes, which: str) -> Callable[[float], str]:
     """From a place on an axis to its name there, or to the number itself."""
-    from matplotlib.ticker import FixedFormatter
+    from matplotlib.ticker import FixedLocator
 
     own = axis.xaxis if which == "x" else axis.yaxis
-    formatter = own.get_major_formatter()
-    texts = list(formatter.seq) if isinstance(formatter, FixedFormatter) else []
-    names = {round(float(place), 6): text for place, text in zip(own.get_ticklocs(), texts, strict=False) if text}
+    places = list(own.get_ticklocs()) if isinstance(own.get_major_locator(), FixedLocator) else []
+    texts = own.get_major_formatter().format_ticks(places)
+    named = any(re.search("[A-Za-z]", text) for text in texts)
+    names = {round(float(place), 6): text for place, text in zip(places, texts, strict=True) if named and text}
     return lambda value: names.get(round(float(value), 6), _round(value)).replace("\n", " ")
 
 
