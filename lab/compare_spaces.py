@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lab.errors import UserError, nearest
 
 if TYPE_CHECKING:
+    from lab.data.labelled.items import Items
     from lab.embeddings.space import EmbeddingSpace
     from lab.report.space_pairs import NamedSpace, SpaceComparison
     from lab.runs.run import Run
@@ -163,34 +164,43 @@ def _runs(references: Sequence[str]) -> list[Run]:
 
 def _on_items(name: str, block: int | None, run: Run) -> EmbeddingSpace | None:
     """The features of a backbone for the labelled items of a run's space; None where the run has none."""
-    from lab.data.labelled.config import LabelledConfig
-    from lab.data.labelled.items import load_items
+    from lab.data.backbones import locate_backbone
     from lab.embeddings.space import EmbeddingSpace
     from lab.frozen import open_backbone, open_cache
     from lab.training.config import BackboneConfig, TrainConfig
 
-    try:
-        config = LabelledConfig.model_validate(run.config.get("data") or {})
-    except ValueError:
+    space = run.space()
+    items = _items(run, space)
+    if items is None:
         return None
+    kind = locate_backbone(name).kind
+    if items.kind != kind:
+        raise UserError(f"{name} embeds {kind}s, but run {run.id} was trained on {items.kind}s")
     own = run.config.get("backbone") or {}
     like = {"image_size": own["image_size"]} if own.get("image_size") else {}
     backbone = open_backbone(BackboneConfig(name=name, **like))
     if block is not None and block > len(backbone.block_names):
         raise UserError(f"{name}@{block}: it has {len(backbone.block_names)} blocks")
-    items = load_items(config, "optional")
-    if items.kind != backbone.kind:
-        raise UserError(f"{name} embeds {backbone.kind}s, but run {run.id} was trained on {items.kind}s")
-    place = {item: row for row, item in enumerate(items.ids)}
-    space = run.space()
-    known = [item for item in space.ids if item in place]
-    if not known:
-        return None
+    features = open_cache(backbone, items, TrainConfig()).pooled(None if block is None else block - 1)
+    return EmbeddingSpace(items.ids, features, space.subset(items.ids).metadata, name)
+
+
+def _items(run: Run, space: EmbeddingSpace) -> Items | None:
+    """The labelled items of a run that are in its space; None where it was not trained on any that are there."""
     import numpy as np
 
-    items = items.subset(np.array([place[item] for item in known]))
-    features = open_cache(backbone, items, TrainConfig()).pooled(None if block is None else block - 1)
-    return EmbeddingSpace(known, features, space.subset(known).metadata, name)
+    from lab.data.labelled.config import LabelledConfig
+    from lab.data.labelled.items import load_items
+
+    data = run.config.get("data")
+    if not isinstance(data, dict) or "source" not in data:
+        return None
+    try:
+        items = load_items(LabelledConfig.model_validate(data), "optional")
+    except (ValueError, UserError):  # words and pairs have data of another kind
+        return None
+    kept = np.array([row for row, item in enumerate(items.ids) if item in space], dtype=np.int64)
+    return items.subset(kept) if len(kept) else None
 
 
 def _on_texts(name: str, space: EmbeddingSpace) -> EmbeddingSpace:

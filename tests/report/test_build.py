@@ -30,7 +30,7 @@ def words_page(tmp_path_factory) -> tuple[Path, Page]:
 
 def test_the_sections_stand_in_order(words_page):
     page = words_page[1]
-    expected = ["answer", "certainty", "table", "figures", "errors", "maps", "neighbors", "teach", "data", "config"]
+    expected = ["answer", "certainty", "table", "figures", "errors", "maps", "differ", "neighbors", "teach", "data", "config"]
     assert [e.attributes["id"] for e in page.all("section")] == expected
     assert [e.attributes["href"] for e in page.elements if e.tag == "a" and "nav" in e.inside] == [
         f"#{name}" for name in expected
