@@ -97,7 +97,8 @@ def train_negative_sampling(  # type: ignore[no-untyped-def]
     count = len(labels)
     words = np.empty(np.max(np.diff(text.starts[first : last + 1])), dtype=np.int64)
     contexts = np.empty(2 * windows.size, dtype=np.int64)
-    targets, only = np.zeros(count, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    targets, upcoming = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    only = np.zeros(1, dtype=np.int64)
     weights = np.zeros(count + LANES, dtype=np.float32)
     gradient = np.empty(2 * windows.size * count + LANES, dtype=np.float32)
     begin, length = text.starts[first], text.starts[last] - text.starts[first]
@@ -115,19 +116,18 @@ def train_negative_sampling(  # type: ignore[no-untyped-def]
                 targets[k] = noise[place + k - 1]
                 weights[k] = 0.0 if targets[k] == targets[0] else rate
             place += count - 1
-            for k in range(count - 1):  # what the next window is going to need
-                prefetch(outputs, np.int64(noise[place + k]))
-            if center + 1 < size:
-                prefetch(outputs, words[center + 1])
+            upcoming[0] = words[min(center + 1, size - 1)]  # what the next window is going to need
+            for k in range(1, count):
+                upcoming[k] = noise[place + k - 1]
             if center + 1 + windows.size < size:
                 prefetch(inputs, words[center + 1 + windows.size])
             if windows.skipgram:
                 gradients(inputs, contexts, near, outputs, targets, labels, weights, gradient)
-                move_window(inputs, contexts, near, outputs, targets, labels, gradient)
+                move_window(inputs, contexts, near, outputs, targets, labels, gradient, upcoming)
             else:  # as in gensim: the mean's gradient goes to each word whole, the sum's is shared out
                 one, share = np.float32(1.0), np.float32(1.0 / near)
                 before, after = (share, one) if windows.mean else (one, share)
                 sum_rows(inputs, contexts, near, before, hidden)
                 gradients(hidden, only, 1, outputs, targets, labels, weights, gradient)
-                move_mean(inputs, contexts, near, after, hidden, outputs, targets, labels, gradient)
+                move_mean(inputs, contexts, near, after, hidden, outputs, targets, labels, gradient, upcoming)
     return place

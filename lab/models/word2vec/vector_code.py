@@ -101,6 +101,14 @@ class _Arrays:
         pointer = self.builder.bitcast(self.builder.gep(row, [column]), _VECTOR.as_pointer())
         self.builder.store(vector, pointer, align=align)
 
+    def fetch(self, row: Any, column: Any) -> None:
+        """Ask for 16 floats before they are needed."""
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        call = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        address = self.builder.bitcast(self.builder.gep(row, [column]), byte)
+        self.builder.call(call, [address, flag(0), flag(3), flag(1)])  # to read, into the nearest cache, as data
+
     def columns(self, matrix: Any) -> Any:
         """A loop over the columns of a matrix, 16 at a time."""
         zero, step = self.number(0), self.number(LANES)
@@ -166,18 +174,21 @@ def gradients(typing: Any, inputs, contexts, size, outputs, targets, labels, rat
 
 
 @intrinsic
-def move_window(typing: Any, inputs, contexts, size, outputs, targets, labels, gradient):  # type: ignore[no-untyped-def]
+def move_window(typing: Any, inputs, contexts, size, outputs, targets, labels, gradient, upcoming):  # type: ignore[no-untyped-def]
     """Skip-gram: outputs[t_k] += sum_c g[c, k] inputs[c_c], and inputs[c_c] += sum_k g[c, k] outputs[t_k] as it was.
 
-    A word that stands twice in the window is moved twice, the second time from where the first left it.
+    A word that stands twice in the window is moved twice, the second time from where the first left it. On the way
+    the output vectors `upcoming` (K rows) are asked for, a piece at a time, so that the loads at hand need not wait.
     """
     count = labels.count
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         code = _Arrays(context, builder, signature, values)
-        inputs, contexts, size, outputs, targets, _, gradient = code.arrays
-        outs = [code.row(outputs, targets, code.number(k)) for k in range(count)]
+        inputs, contexts, size, outputs, targets, _, gradient, upcoming = code.arrays
+        outs, later = ([code.row(outputs, rows, code.number(k)) for k in range(count)] for rows in (targets, upcoming))
         with code.columns(inputs) as (column, _):
+            for row in later:
+                code.fetch(row, column)
             before = [code.load(row, column) for row in outs]
             moves = code.variables(count)
             with cgutils.for_range(builder, size, intp=code.index) as loop:
@@ -193,7 +204,7 @@ def move_window(typing: Any, inputs, contexts, size, outputs, targets, labels, g
                 code.store(builder.fadd(code.load(row, column), builder.load(move)), row, column)
         return context.get_dummy_value()
 
-    return types.void(inputs, contexts, size, outputs, targets, labels, gradient), generate
+    return types.void(inputs, contexts, size, outputs, targets, labels, gradient, upcoming), generate
 
 
 @intrinsic
@@ -216,17 +227,22 @@ def sum_rows(typing: Any, inputs, contexts, size, scale, hidden):  # type: ignor
 
 
 @intrinsic
-def move_mean(typing: Any, inputs, contexts, size, scale, hidden, outputs, targets, labels, gradient):  # type: ignore[no-untyped-def]
-    """CBOW: outputs[t_k] += g[k] hidden, and inputs[c_c] += scale * sum_k g[k] outputs[t_k] as it was, for every c."""
+def move_mean(typing: Any, inputs, contexts, size, scale, hidden, outputs, targets, labels, gradient, upcoming):  # type: ignore[no-untyped-def]
+    """CBOW: outputs[t_k] += g[k] hidden, and inputs[c_c] += scale * sum_k g[k] outputs[t_k] as it was, for every c.
+
+    `upcoming` as in `move_window`.
+    """
     count = labels.count
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         code = _Arrays(context, builder, signature, values)
-        inputs, contexts, size, scale, hidden, outputs, targets, _, gradient = code.arrays
-        outs = [code.row(outputs, targets, code.number(k)) for k in range(count)]
+        inputs, contexts, size, scale, hidden, outputs, targets, _, gradient, upcoming = code.arrays
+        outs, later = ([code.row(outputs, rows, code.number(k)) for k in range(count)] for rows in (targets, upcoming))
         slopes = [_broadcast(builder, code.scalar(gradient, code.number(k))) for k in range(count)]
         factor = _broadcast(builder, scale)
         with code.columns(inputs) as (column, _):
+            for row in later:
+                code.fetch(row, column)
             before = [code.load(row, column) for row in outs]
             center = code.load(hidden.data, column)
             move = _constant(0.0)
@@ -239,23 +255,20 @@ def move_mean(typing: Any, inputs, contexts, size, scale, hidden, outputs, targe
                 code.store(builder.fadd(code.load(row, column), move), row, column)
         return context.get_dummy_value()
 
-    return types.void(inputs, contexts, size, scale, hidden, outputs, targets, labels, gradient), generate
+    signature = types.void(inputs, contexts, size, scale, hidden, outputs, targets, labels, gradient, upcoming)
+    return signature, generate
 
 
 @intrinsic
 def prefetch(typing: Any, matrix, row):  # type: ignore[no-untyped-def]
-    """Ask for a row of a matrix before it is needed."""
+    """Ask for a whole row of a matrix before it is needed."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         code = _Arrays(context, builder, signature, values)
         matrix, row = code.arrays
         pointer = builder.gep(matrix.data, [builder.mul(row, code.width(matrix))])
-        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         with code.columns(matrix) as (column, _):
-            address = builder.bitcast(builder.gep(pointer, [column]), byte)
-            builder.call(fetch, [address, flag(0), flag(3), flag(1)])
+            code.fetch(pointer, column)
         return context.get_dummy_value()
 
     return types.void(matrix, row), generate
