@@ -42,8 +42,8 @@ def explorer_command(path: Path) -> list[str]:
     from lab.embeddings.atlas import NEIGHBORS, X, Y
 
     columns = pq.read_schema(path).names
-    command = [sys.executable, "-m", "embedding_atlas.cli", str(path), "--host", HOST, "--vector", "vector"]
-    command += ["--x", X, "--y", Y] if X in columns else []
+    command = [sys.executable, "-m", "embedding_atlas.cli", str(path), "--host", HOST]
+    command += ["--vector", "vector"] if "vector" in columns else ["--x", X, "--y", Y]
     command += ["--neighbors", NEIGHBORS] if NEIGHBORS in columns else []
     text = next((name for name in ("text", "title", "id") if name in columns), "id")
     return [*command, "--text", text]

@@ -137,7 +137,7 @@ def test_pictures_of_a_run_become_a_sprite(run, tmp_path):
 
     item = run.space().ids[12]  # the second row's second
     tile = np.asarray(sprite.crop((size, size, 2 * size, 2 * size)).convert("L"), dtype=float)
-    middle = tile[(size - 8) // 2 : (size + 8) // 2, (size - 8) // 2 : (size + 8) // 2]
+    middle = tile[4::8, 4::8]  # of 64 pixels a side: each of the 8 × 8 is a square of 8 × 8
     number = int(str(item).rpartition(":")[2].rpartition("-")[2])
     assert np.corrcoef(middle.ravel(), load_digits().images[number].ravel())[0, 1] > 0.99
 
@@ -157,6 +157,7 @@ def test_atlas_has_the_map_of_the_run_and_exact_neighbours(run, tmp_path):
         assert near["ids"][0] == row
         np.testing.assert_allclose(near["distances"], np.sort(distances[row])[:16], atol=1e-6)
         np.testing.assert_allclose(distances[row, near["ids"]], near["distances"], atol=1e-6)
+    assert list(frame.columns) == ["id", "label", "split", "map_x", "map_y", "neighbors"]
     command = explorer_command(path)
     assert command[command.index("--x") :][:6] == ["--x", "map_x", "--y", "map_y", "--neighbors", "neighbors"]
 

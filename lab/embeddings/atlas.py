@@ -21,10 +21,11 @@ MOST_PAIRS = 10**9
 
 
 def write_atlas(space: EmbeddingSpace, path: Path, coordinates: np.ndarray | None, metric: Metric = "cosine") -> None:
-    """Write `id`, `vector` and the metadata; `map_x` and `map_y`; and each item's exact nearest `neighbors`.
+    """Write `id` and the metadata; `map_x` and `map_y`; and each item's exact nearest `neighbors`.
 
-    `coordinates` (n, 2): left out where None. Neighbours are `{ids: row numbers from 0, distances}`, the item itself
-    first, as embedding-atlas has them; distances are 1 - cosine, or Euclidean.
+    `coordinates` (n, 2); where None the column `vector` stands for them, of which embedding-atlas makes a map itself.
+    Neighbours are `{ids: row numbers from 0, distances}`, the item itself first, as embedding-atlas has them;
+    distances are 1 - cosine, or Euclidean.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -35,6 +36,7 @@ def write_atlas(space: EmbeddingSpace, path: Path, coordinates: np.ndarray | Non
     if coordinates is not None:
         for name, values in zip((X, Y), np.asarray(coordinates, dtype=np.float32).T, strict=True):
             table = _with(table, name, pa.array(values))
+        table = table.drop_columns(["vector"])
     if len(space) ** 2 <= MOST_PAIRS and len(space) > 1:
         table = _with(table, NEIGHBORS, _neighbors(space, metric))
     with replacing(path) as temporary:

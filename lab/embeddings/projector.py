@@ -70,15 +70,18 @@ def metadata_lines(space: EmbeddingSpace) -> Iterable[str]:
 
 
 def make_sprite(pictures: Sequence[Image.Image], largest: int = 64) -> Sprite:
-    """One picture of all pictures, each at most `largest` pixels a side and on white where it is no square."""
-    from PIL import Image
+    """One picture of all pictures, each as large as it can be in `largest` pixels a side, on white where no square.
+
+    One of fewer pixels is made larger with its pixels as squares.
+    """
+    from PIL import Image, ImageOps
 
     across = int(np.ceil(np.sqrt(len(pictures))))
     size = max(1, min(largest, LARGEST_SPRITE // across))
     whole = Image.new("RGB", (across * size, across * size), "white")
     for place, picture in enumerate(pictures):
-        small = picture.convert("RGB")
-        small.thumbnail((size, size))
+        how = Image.Resampling.NEAREST if max(picture.size) < size else Image.Resampling.BICUBIC
+        small = ImageOps.contain(picture.convert("RGB"), (size, size), how)
         left, top = (place % across) * size, (place // across) * size
         whole.paste(small, (left + (size - small.width) // 2, top + (size - small.height) // 2))
     buffer = io.BytesIO()
