@@ -51,6 +51,18 @@ start = time.process_time()
 engine.train_epoch(state, text)
 print(loaded, time.process_time() - start)
 """
+LARGE = """
+import resource, sys
+from pathlib import Path
+from lab.data.corpus import Sentences
+from lab.models.word2vec.engine import Options
+from lab.models.word2vec.lab_engine import LabEngine
+text = Sentences(Path(sys.argv[1]), 0, 0)
+engine, options = LabEngine(), Options(vector_size=100, threads=2)
+vocabulary = engine.build(text, options)
+engine.train_epoch(engine.start(vocabulary, options, 0), text)
+print(vocabulary.tokens, len(vocabulary), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30)
+"""
 
 
 def main() -> None:
@@ -77,6 +89,7 @@ def main() -> None:
                 text = zipf_text(Path(folder) / f"{size}.txt", size, tokens)
                 for architecture in ARCHITECTURES:
                     speed(text, Options(architecture=architecture, threads=THREADS, epochs=1, min_count=1), rounds=1)
+            large(text.path, times=10)
     told = ", ".join(f"{ratio:.1f}× {name} {dimension}" for (name, dimension), ratio in ratios.items())
     print(f"ratio: lab is as fast as gensim times {told}")
 
@@ -168,6 +181,20 @@ def gensim_on_a_file(text: Sentences, options: Options) -> Callable[[], object]:
     return lambda: model.train(
         corpus_file=str(text.path), total_words=text.tokens, total_examples=examples, epochs=1, compute_loss=False
     )
+
+
+def large(path: Path, times: int) -> None:
+    """The memory that counting, numbering and an epoch of CBOW take, of a text this many times as long."""
+    long = path.with_name("long.txt")
+    with open(long, "wb") as file:
+        for _ in range(times):
+            file.write(path.read_bytes())
+    environment = {**os.environ, "LAB_CACHE": str(path.parent / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE, str(long)], capture_output=True, text=True, check=True, env=environment
+    )
+    tokens, words, memory = done.stdout.split()
+    print(f"{int(tokens):,} tokens, {int(words):,} words of 100 dimensions: {float(memory):.2f} GiB at the most")
 
 
 def timed(what: Callable[[], object]) -> tuple[float, float]:
