@@ -38,6 +38,11 @@ class CandidateIndexConfig(Section):
 class RerankerConfig(Section):
     """The second stage."""
 
+    numbers: list[Literal["rank", "popularity", "activity", "nearest", "likeness"]] = Field(
+        ["rank", "popularity", "activity", "nearest", "likeness"],
+        description="what it is told of a pair beside both vectors and the score: rank in the first stage, the item's "
+        "popularity, how much the user had, nearest and mean cosine of the item with what she had",
+    )
     hidden: list[Annotated[int, Field(ge=1)]] = Field([16], description="widths of the hidden layers; none: linear")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.3, description="after each hidden layer")
     folds: Annotated[int, Field(ge=2)] = Field(
@@ -103,8 +108,7 @@ def rules_of(config: FunnelConfig) -> tuple[InteractionsConfig, RankingConfig]:
 def run(config: FunnelConfig, run: RunWriter) -> None:
     """Towers' vectors → candidates → a re-ranker, trained on validation pairs → both stages over the test users."""
     from lab.recommend import about_task, load_ranking_task, record_ranking, record_ranking_task
-    from lab.serving.candidates import NUMBERS
-    from lab.serving.funnel import Funnel, JudgedAlone, compare_stages, list_scorer
+    from lab.serving.funnel import Funnel, compare_stages, list_scorer
     from lab.training.loop import train
     from lab.training.reranker import RerankLearning, folds, predicted, reordered
 
@@ -114,31 +118,34 @@ def run(config: FunnelConfig, run: RunWriter) -> None:
     record_ranking_task(run, task)
 
     run.stage("find candidates")
-    funnel = Funnel(task, ranking, first_stage(config, task, ranking, run), config.candidates)
-    lists = {part: funnel.lists(part) for part in task.judged}
-    teaching = lists["validation"]
+    numbers = ("score", *config.ranker.numbers)
+    funnel = Funnel(task, ranking, first_stage(config, task, ranking, run), config.candidates, numbers)
+    lists = {part: shown for part in task.judged if len((shown := funnel.lists(part)).users)}
 
     run.stage("train")
+    if "validation" not in lists:
+        raise UserError("retriever: no user has a validation pair to be found, from which a second stage learns")
+    teaching = lists["validation"]
     fold = folds(len(teaching.users), config.ranker.folds, run.generator("folds"))
     model = new_reranker(config, teaching, funnel.sides, int(fold.max()) + 1, run.stream_seed("initialisation"))
     learner = RerankLearning(model, funnel.sides, teaching, fold, config.train, run)
     fitted = train(learner, config.train, run)
 
     run.stage("evaluate")
-    details: dict[str, Any] = {}
+    scorers, stages = {}, {}
     for part, shown in lists.items():
         by_others = part == "validation"  # each user's by the member that has not learned from her
         scores = learner.out_of_fold() if by_others else predicted(model, funnel.sides, shown)
-        alone = JudgedAlone(task.interactions, task.split, part)
-        scorer = list_scorer(shown, scores, task.users, task.items)
-        details = record_ranking(run, alone, scorer, ranking, funnel.stage.items)
-        details["stages"] = compare_stages(run, funnel, part, shown, reordered(shown, scores)[0])
+        scorers[part] = list_scorer(shown, scores, task.users, task.items)
+        stages[part] = compare_stages(run, funnel, part, shown, reordered(shown, scores)[0])
+    details = record_ranking(run, task, scorers["validation"], ranking, funnel.stage.items, grown=scorers.get("test"))
+    details["stages"] = stages[details["judged"]]
     details["milliseconds"] = funnel.milliseconds_per_user(model)
 
     run.stage("save")
     if config.train.save_weights:
         tensors = {name: tensor.numpy() for name, tensor in learner.tensors().items()}
-        run.save_tensors("reranker", tensors, {"numbers": NUMBERS, "hidden": config.ranker.hidden})
+        run.save_tensors("reranker", tensors, {"numbers": numbers, "hidden": config.ranker.hidden})
     taught = {"users": len(learner.telling), "pairs": int(learner.hits.sum())}
     epochs = {"planned": config.train.epochs, "done": fitted.epochs, "best": fitted.best_epoch}
     run.save_json(

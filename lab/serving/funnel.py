@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from lab.embeddings.index import prepared
 from lab.evaluation.index_quality import latency, milliseconds
 from lab.recommend import TIES, RankingConfig, RankingTask, allowed_items, to_be_found
-from lab.serving.candidates import FirstStage, pair_numbers
+from lab.serving.candidates import NUMBERS, FirstStage, pair_numbers
 from lab.training.reranker import CandidateLists, Sides, predicted, reordered
 
 if TYPE_CHECKING:
@@ -28,25 +29,14 @@ MOST_TIMED = 500
 
 
 @dataclass(frozen=True)
-class JudgedAlone(RankingTask):
-    """The same task, judged by one part alone."""
-
-    part: str = "test"
-
-    @cached_property
-    def judged(self) -> dict[str, tuple[csr_array, csr_array]]:
-        """As `RankingTask.judged`."""
-        return {self.part: super().judged[self.part]}
-
-
-@dataclass(frozen=True)
 class Funnel:
-    """The first stage, and of whom it shows `k` candidates under which rules."""
+    """The first stage, how many candidates `k` it shows under which rules, and which `NUMBERS` of a pair are told."""
 
     task: RankingTask
     ranking: RankingConfig
     stage: FirstStage
     k: int
+    numbers: Sequence[str] = NUMBERS
 
     @cached_property
     def sides(self) -> Sides:
@@ -72,9 +62,8 @@ class Funnel:
     def told(self, part: str, users: Index, items: Index, scores: NDArray[np.float32]) -> CandidateLists:
         """Lists with all that the second stage reads of them."""
         before = self.task.judged[part][0]
-        return CandidateLists(
-            users, items, pair_numbers(users, items, scores, self._unit, before, self.task.popularity)
-        )
+        numbers = pair_numbers(users, items, scores, self._unit, before, self.task.popularity)
+        return CandidateLists(users, items, numbers[:, :, [NUMBERS.index(name) for name in self.numbers]])
 
     def lists(self, part: str) -> CandidateLists:
         """The lists of all users of a part who have something to be found, with what that is."""
@@ -86,7 +75,7 @@ class Funnel:
         """p50 and p99 of each stage for one user at a time (one thread, warm), in milliseconds of the processor."""
         from lab.runs.threads import limited
 
-        part = list(self.task.judged)[-1]
+        part = [part for part in self.task.judged if len(self.users(part))][-1]
         users = self.users(part)[:MOST_TIMED]
         lists = [self.shown(part, users[i : i + 1]) for i in range(len(users))]
 

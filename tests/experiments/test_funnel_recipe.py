@@ -68,7 +68,9 @@ def test_both_stages_are_measured_over_the_same_users_as_the_towers(retriever, d
 
 
 def test_exact_first_stage_is_what_the_towers_rank(retriever):
-    done = lab.run(funnel(retriever, index=None), quiet=True)
+    done = lab.run(funnel(retriever, index=None, ranker={"numbers": ["rank"]}), quiet=True)
+    assert done.tensor_metadata("reranker") == {"numbers": ["score", "rank"], "hidden": [16]}
+    assert done.tensors("reranker")["members.0.mean"].shape == (2,)
     first = done.scores("first_stage", "ndcg@10", "test").set_index("id")["value"]
     theirs = retriever.scores("ranking", "ndcg@10", "test").set_index("id")["value"]
     assert first.to_dict() == pytest.approx(theirs.to_dict())
