@@ -178,7 +178,7 @@ def _page(subject: Subject) -> Page:
     pairs = [source for source in sources if source.section == PAIRS]
     rankings = rankings_page(rows, pairs, settings.words)
     chapters = _chapters(rows, others, finetune, embeddings, board, rankings)
-    tuned = finetune_maps(finetune.groups, finetune.choices) if finetune else []
+    tuned = finetune_maps(finetune.groups, finetune.choices, settings.map) if finetune else []
     coded = embedding_maps(embeddings.groups) if embeddings else []
     maps = build_maps([*tuned, *coded, *sources], settings.map, settings.words)
     spaces = spaces_section([*tuned, *coded, *sources])

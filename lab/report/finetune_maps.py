@@ -6,29 +6,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lab.report.map_data import MapSource
+from lab.report.map_data import Layout, MapSource
 from lab.report.maps import FEWEST_ITEMS
 from lab.report.numbers import plain
 
 if TYPE_CHECKING:
+    from lab.config.base import MapConfig
     from lab.embeddings.space import EmbeddingSpace
     from lab.report.finetune_answer import Choice
     from lab.report.finetune_rows import Entry, Group
     from lab.runs.run import Run
 
 SECTION = "fine-tuning"
-MOST_BLOCKS = 3  # maps of single blocks, the last apart
+MOST_BLOCKS = 5  # stages of the map that goes block by block, the last apart
 BEFORE, AFTER, BLOCK = "items.before", "items", "items.block-"
 
 
-def finetune_maps(groups: Sequence[Group], choices: Sequence[Choice | None]) -> list[MapSource]:
-    """Maps of the first task at its largest number of labels: before, some blocks, after the choice and everything."""
+def finetune_maps(groups: Sequence[Group], choices: Sequence[Choice | None], settings: MapConfig) -> list[MapSource]:
+    """Maps of the first task at its largest number of labels: before, by block, after the choice and everything."""
     if not groups:
         return []
     place = max((i for i, g in enumerate(groups) if g.task == groups[0].task), key=lambda i: groups[i].size)
     group, choice = groups[place], choices[place]
     chosen = choice.entry if choice and choice.entry.kind != "baseline" else None
-    found = _blocks(group)
+    found = _blocks(group, settings)
     depths = group.of("depth")
     after = [entry for entry in [chosen, *depths[-1:]] if entry and entry.trained]
     first = next((entry for entry in [chosen, *depths] if entry and BEFORE in entry.run.embedding_names), None)
@@ -44,20 +45,26 @@ def finetune_maps(groups: Sequence[Group], choices: Sequence[Choice | None]) -> 
     return [source for source in found if len(source.space) >= FEWEST_ITEMS]
 
 
-def _blocks(group: Group) -> list[MapSource]:
-    """The pretrained network's features after some of its blocks, evenly spaced, as the all-frozen run kept them."""
-    entry = next((e for e in group.of("depth", "strategy") if _block_names(e.run)), None)
+def _blocks(group: Group, settings: MapConfig) -> list[MapSource]:
+    """The pretrained network's features block by block on one map, as the all-frozen run kept them."""
+    entry = next((e for e in group.of("depth", "strategy") if len(_block_names(e.run)) > 1), None)
     if entry is None:
         return []
+    from lab.embeddings.alignment import align_maps
+    from lab.embeddings.projection import MapSettings
+
     numbers = _block_names(entry.run)
-    step = max(1, -(-len(numbers) // MOST_BLOCKS))
+    numbers = [*numbers[:-1][:: max(1, -(-len(numbers) // MOST_BLOCKS))][:MOST_BLOCKS], numbers[-1]]
     names = [block.get("name", "") for block in entry.facts.get("blocks") or []]
-    found = []
-    for number in numbers[:-1][::step][:MOST_BLOCKS]:
+    source = _source(entry, f"{BLOCK}{numbers[-1]}", "before: block by block", "")
+    source.ids = list(source.space.ids[: settings.items])
+    spaces = [entry.run.space(f"{BLOCK}{number}").subset(source.ids) for number in numbers]
+    how = MapSettings(settings.method, settings.metric, settings.neighbors, settings.min_dist, settings.seed)
+    for number, points in zip(numbers, align_maps(spaces, how), strict=True):
         name = f" ({names[number - 1]})" if 0 < number <= len(names) else ""
-        title = f"before: block {number}{name}"
-        found.append(_source(entry, f"{BLOCK}{number}", title, _probe(group, number)))
-    return found
+        probe = _probe(group, number).rstrip(". ").replace("Linear", ": linear")
+        source.stages = [*source.stages, Layout(f"block {number}{name}{probe}", points)]
+    return [source]
 
 
 def _block_names(run: Run) -> list[int]:
