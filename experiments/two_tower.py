@@ -319,7 +319,7 @@ def load_encoder(run: Run) -> TrainedTowers:
 recipe = Recipe(
     name="two_tower",
     summary="users and items (queries and pages, mentions and entities) in one space, ranked against everything",
-    version=1,
+    version=2,
     config=TwoTowerConfig,
     plan=plan,
     run=run,

@@ -269,6 +269,7 @@ def _words(feature: FeatureConfig, learned: Learned, entities: Entities) -> Tabl
         weighted.data.astype(np.float32),
         feature.buckets,
         mean=False,
+        alike=True,
     )
 
 

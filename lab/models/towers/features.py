@@ -36,7 +36,8 @@ class Bags:
     `offsets` (n + 1,), `indices` (nnz,) int64 and `weights` (nnz,) float32. The embedding is the weighted sum, or with
     `mean` that divided by the sum of weights; an empty row has zeros. `dropout`: the share of entries left out at
     random while training, the others weighing as much more (Liang et al. 2018, "Variational autoencoders for
-    collaborative filtering", for histories).
+    collaborative filtering", for histories). `alike`: what a level begins as is the same in every tower of a seed, so
+    that two sides match the same words before they are trained.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Bags:
     levels: int
     mean: bool = True
     dropout: float = 0.0
+    alike: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,10 @@ class BagEncoder(nn.Module):
         self.register_buffer("weights", torch.from_numpy(weights.astype(np.float32)), persistent=False)
         self.dropout = table.dropout
         self.vectors = nn.EmbeddingBag(max(1, table.levels), dimension, mode="sum", sparse=sparse)
-        _draw(self.vectors, dimension)
+        # Of a seed, not of what was drawn before: random projections that both sides share keep inner products
+        # (Johnson and Lindenstrauss 1984), so that training starts from how well TF-IDF matches.
+        seeded = torch.Generator().manual_seed(torch.initial_seed()) if table.alike else None
+        _draw(self.vectors, dimension, seeded)
 
     def forward(self, index: Tensor) -> Tensor:
         """Entities (b,) int64 → (b, d)."""
@@ -157,9 +162,9 @@ def encoder_of(table: Table, dimension: int, sparse_from: int = 50_000) -> nn.Mo
             return BackboneEncoder(table, dimension)
 
 
-def _draw(vectors: nn.Embedding | nn.EmbeddingBag, dimension: int) -> None:
+def _draw(vectors: nn.Embedding | nn.EmbeddingBag, dimension: int, generator: torch.Generator | None = None) -> None:
     """Short random vectors, so that a mean of many is no shorter than it has to be and none dominates at the start."""
-    nn.init.normal_(vectors.weight, std=dimension**-0.5)
+    nn.init.normal_(vectors.weight, std=dimension**-0.5, generator=generator)
     if isinstance(vectors, nn.Embedding):
         with torch.no_grad():
             vectors.weight[0] = 0

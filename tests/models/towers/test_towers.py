@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,23 @@ def test_a_bag_is_its_weighted_sum_or_mean(seed, mean):
     weights = dense[index] / np.maximum(dense[index].sum(1, keepdims=True), 1e-9) if mean else dense[index]
     expected = weights @ encoder.vectors.weight.detach().numpy()
     assert np.allclose(encoder(torch.from_numpy(index)).detach(), expected, atol=1e-6)
+
+
+def test_the_same_words_begin_alike_on_both_sides_and_differ_between_seeds():
+    words = Bags("text", np.array([0, 2, 3]), np.array([0, 2, 1]), np.ones(3, np.float32), 3, mean=False, alike=True)
+    vectors = {}
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        left = Tower([words], 8)
+        torch.randn(7)  # whatever was drawn between them
+        right = Tower([words], 8)
+        index = torch.arange(2)
+        assert torch.equal(left(index), right(index))
+        vectors[seed] = left(index)
+    assert not torch.equal(vectors[0], vectors[1])
+    torch.manual_seed(0)
+    apart = replace(words, alike=False)
+    assert not torch.equal(Tower([apart], 8)(index), Tower([apart], 8)(index))
 
 
 def test_a_missing_number_is_told():
