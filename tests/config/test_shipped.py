@@ -19,6 +19,7 @@ OURS = [
     "contextual",
     "features",
     "finetune",
+    "funnel",
     "pretrained",
     "recommender",
     "two_tower",
