@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,17 @@ class Network:
     preprocessing: dict[str, Any]
     classes: list[str] = field(default_factory=list)
     tokenizer: Any = None
+
+
+def networks_of(encoder: Any, what: str) -> Mapping[str, Network]:
+    """The networks of an encoder: one, named "", or of two towers `user` and `item`. Raises as `network_of` does."""
+    from lab.trained_towers import TrainedTowers
+
+    if isinstance(encoder, TrainedTowers):
+        from lab.export_towers import sides_of
+
+        return sides_of(encoder)
+    return {"": network_of(encoder, what)}
 
 
 def network_of(encoder: Any, what: str) -> Network:

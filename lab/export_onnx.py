@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from importlib.util import find_spec
@@ -22,19 +23,27 @@ TOLERANCE = 1e-3
 def write_onnx(source: Source, path: Path) -> str:
     """Write the encoder of a run or backbone, any number of items a call, and say in words what was written.
 
-    Beside NAME.onnx: NAME.json, which says how an item becomes the inputs, the classes of the logits, and of a run what
-    it was and the ids of its items; and tokenizer.json for texts. What onnxruntime makes of two items is compared with
-    what torch makes of them. Raises `UserError` where there is no network, or a library is missing.
+    Of two towers it is NAME-user.onnx and NAME-item.onnx. Beside each NAME.json says how an item becomes the inputs,
+    the classes of the logits, and of a run what it was and the ids of its items; tokenizer.json is for texts. What
+    onnxruntime makes of two items is compared with what torch makes of them. Raises `UserError` where there is no
+    network, or a library is missing.
     """
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise UserError(f"--to onnx needs {missing[0]}: pip install 'embeddings-lab[onnx]'")
     _check_source(source)
     from lab.embed import find_encoder
-    from lab.export_networks import network_of
+    from lab.export_networks import networks_of
+
+    networks = networks_of(find_encoder(source.reference), source.reference)
+    named = {path.with_name(f"{path.stem}-{side}.onnx") if side else path: one for side, one in networks.items()}
+    return "; ".join(_write(source, network, file) for file, network in named.items())
+
+
+def _write(source: Source, network: Network, path: Path) -> str:
+    """Write one network and what goes with it."""
     from lab.runs.files import write_atomic, write_json
 
-    network = network_of(find_encoder(source.reference), source.reference)
     content = _exported(network, source.reference)
     difference = _difference(content, network)
     about = _about(source, network) | {"difference_from_torch": difference}
@@ -44,7 +53,7 @@ def write_onnx(source: Source, path: Path) -> str:
         write_atomic(path.with_name("tokenizer.json"), network.tokenizer.backend_tokenizer.to_str())
     width = about["outputs"]["vectors"]
     return (
-        f"the network of {source.reference}, {about['preprocessing']['kind']}s to vectors of {width} dimensions, "
+        f"{path.name}, {about['preprocessing']['kind']}s to vectors of {width} dimensions, "
         f"{len(content) / 1e6:.1f} MB; {path.with_suffix('.json').name} says what goes in"
     )
 
@@ -64,7 +73,9 @@ def _exported(network: Network, what: str) -> bytes:
 
     import torch
 
-    dynamic = [dict.fromkeys(dims, torch.export.Dim.DYNAMIC) for dims in network.dynamic.values()]
+    dynamic: tuple[Any, ...] = tuple(dict.fromkeys(dims, torch.export.Dim.DYNAMIC) for dims in network.dynamic.values())
+    if any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(network.module.forward).parameters.values()):
+        dynamic = (dynamic,)  # all of its inputs are one argument
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -74,11 +85,12 @@ def _exported(network: Network, what: str) -> bytes:
                 dynamo=True,
                 input_names=list(network.inputs),
                 output_names=network.outputs,
-                dynamic_shapes=tuple(dynamic),
+                dynamic_shapes=dynamic,
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise LabError(f"{what}: torch cannot export this network to ONNX: {str(error).splitlines()[0]}") from error
+        why = str(error.__cause__ or error).strip().splitlines()[0]
+        raise LabError(f"{what}: torch cannot export this network to ONNX: {why}") from error
     assert program is not None
     program.model.metadata_props["preprocessing"] = json.dumps(network.preprocessing)
     buffer = io.BytesIO()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from lab.data.labelled.items import Items
     from lab.embeddings.space import EmbeddingSpace
+    from lab.models.towers.features import Table
+    from lab.models.towers.towers import Tower
     from lab.runs.run import Run
     from lab.runs.writer import RunWriter
 
@@ -53,21 +55,27 @@ class TrainedTowers:
         NaN where nothing at all is known of one. Raises `UserError` where a column holds no such thing.
         """
         import numpy as np
-        import torch
 
         from lab.models.towers.features import something_known
         from lab.models.towers.towers import comparable, in_chunks
 
-        section = self.config.user if entities.side == "user" else self.config.item
         tables = [reader.read(entities) for reader in self.readers[entities.side]]
+        tower = self.tower(entities.side, tables)
+        found = in_chunks(lambda index: comparable(tower(index), self.config.similarity.kind), len(entities.ids))
+        known = np.any([something_known(table, len(found)) for table in tables], axis=0)
+        return np.where(known[:, None], found, np.float32("nan"))
+
+    def tower(self, side: Side, tables: Sequence[Table]) -> Tower:
+        """The trained tower of one side over what its readers read of some entities, in evaluation mode."""
+        import torch
+
+        section = self.config.user if side == "user" else self.config.item
         tower = build_tower(section, tables, self.config.dimension, self.config.train.sparse_from).eval()
         own = {name: parameter for name, parameter in tower.named_parameters() if parameter.requires_grad}
         with torch.no_grad():
             for name, parameter in own.items():
-                parameter.copy_(torch.from_numpy(self.tensors[f"{entities.side}.{name}"]))
-        found = in_chunks(lambda index: comparable(tower(index), self.config.similarity.kind), len(entities.ids))
-        known = np.any([something_known(table, len(found)) for table in tables], axis=0)
-        return np.where(known[:, None], found, np.float32("nan"))
+                parameter.copy_(torch.from_numpy(self.tensors[f"{side}.{name}"]))
+        return tower
 
     # --- texts and pictures alone
 

@@ -19,6 +19,8 @@ from lab.data.labelled.pixels import load_pixels
 from lab.embed import find_encoder
 from lab.errors import UserError
 from lab.export import export
+from lab.export_towers import dense
+from lab.tower_readers import Entities
 
 DIGITS = {"source": "digits", "split": {"train": 60, "validation": 30, "test": 30}}
 PROBE = {"labels": [3], "draws": 1}
@@ -58,7 +60,7 @@ def test_the_encoder_of_an_autoencoder(tmp_path):
         quiet=True,
     )
     told = export(run.id, "onnx", tmp_path / "a.onnx")
-    assert told.startswith(f"the network of {run.id}, images to vectors of 4 dimensions, 0.0 MB; a.json says")
+    assert told.startswith("a.onnx, images to vectors of 4 dimensions, 0.0 MB; a.json says")
     pixels = load_pixels(load_task(LabelledConfig(**DIGITS), 0).items, (1, 8, 8))
     encoder = run.encoder()
     for count in (1, 2, 57):
@@ -165,7 +167,58 @@ def test_a_fine_tuned_text_network_with_padding(small, tmp_path, kind):
 @pytest.mark.slow
 def test_a_backbone_as_it_is(small, tmp_path):
     told = export(str(small), "onnx", tmp_path / "a.onnx")
-    assert "texts to vectors of 16 dimensions, " in told
+    assert told.startswith("a.onnx, texts to vectors of 16 dimensions, ")
     (vectors,) = session(tmp_path / "a.onnx").run(None, tokens(tmp_path, TEXTS))
     np.testing.assert_allclose(vectors, find_encoder(str(small)).encode(TEXTS), atol=1e-4)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("combine", ["sum", "concat"])
+def test_two_towers_of_every_kind_of_feature(tmp_path, combine):
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    rows = [(u, f"f{i}") for u in range(30) for i in rng.permutation(20)[:8]]
+    pd.DataFrame(rows, columns=["user_id", "item_id"]).to_csv("pairs.csv", index=False)
+    films = {
+        "item_id": [f"f{i}" for i in range(20)],
+        "genres": ["a|b", "b", "c|a", ""] * 5,
+        "country": ["x", "y", "", "x", "z"] * 4,
+        "year": [1990.0 + i if i % 3 else None for i in range(20)],
+        "text": ["a film about cats", "dogs in a film"] * 10,
+    }
+    pd.DataFrame(films).to_csv("films.csv", index=False)
+    kinds = {"genres": "categories", "country": "category", "year": "number", "text": "words"}
+    features = [{"kind": "id"}, *({"kind": kind, "column": column} for column, kind in kinds.items())]
+    run = lab.run(
+        {
+            "experiment": "two_tower",
+            "data": {"source": "pairs.csv", "items": "films.csv"},
+            "dimension": 6,
+            "user": {"features": [{"kind": "id"}, {"kind": "history"}]},
+            "item": {"features": features, "combine": combine, "hidden": [7]},
+            "train": {"epochs": 1, "batch_size": 64},
+        },
+        quiet=True,
+    )
+    told = export(run.id, "onnx", tmp_path / "t.onnx")
+    assert "t-user.onnx, user rows to vectors of 6 dimensions" in told
+    towers = run.encoder()
+    table = pd.read_csv("films.csv", index_col="item_id", keep_default_na=False, na_values={"year": [""]})
+    entities = Entities("item", list(table.index), table.replace("", None))
+    about = json.loads((tmp_path / "t-item.json").read_text())
+    names = [feature["input"] for feature in about["preprocessing"]["features"]]
+    assert names == ["id_0", "genres_1", "country_2", "year_3", "text_4"]
+    given = {
+        name: dense(reader.read(entities), np.arange(20))
+        for name, reader in zip(names, towers.readers["item"], strict=True)
+    }
+    assert np.isnan(given["year_3"]).any()
+    assert (given["country_2"] < 0).any()
+    (found,) = session(tmp_path / "t-item.onnx").run(None, given)
+    np.testing.assert_allclose(found, towers.vectors(entities), atol=1e-4)
+    space = run.space()
+    of_items = space.metadata["side"] == "item"
+    by_id = dict(zip(space.metadata["item_id"][of_items], space.vectors[of_items], strict=True))
+    np.testing.assert_allclose(found, np.stack([by_id[item] for item in table.index]), atol=1e-4)
