@@ -66,13 +66,12 @@ class MapSource:
 
     @property
     def layouts(self) -> list[Layout]:
-        """Coordinates within [-1, 1], float32, both axes on one scale, which all stages share; the last is the map."""
+        """Coordinates within [-1, 1], float32; each layout fills the frame, axes on one scale. The last is the map."""
         n = len(self.ids)
         if self.stages:
-            framed = in_frame(*(stage.coordinates[:n] for stage in self.stages))
-            return [Layout(stage.name, points) for stage, points in zip(self.stages, framed, strict=True)]
+            return [Layout(stage.name, in_frame(stage.coordinates[:n])) for stage in self.stages]
         assert self.projection is not None
-        return [Layout(f"seed {self.projection.settings.seed}", *in_frame(self.projection.coordinates[:n]))]
+        return [Layout(f"seed {self.projection.settings.seed}", in_frame(self.projection.coordinates[:n]))]
 
     @property
     def coordinates(self) -> np.ndarray:
@@ -84,9 +83,9 @@ class MapSource:
         """The layout from another seed, turned and mirrored onto the first, so that what still moves is accident."""
         if self.again is None:
             return None
-        (points,) = in_frame(self.again.coordinates[: len(self.ids)])
-        (turned,) = in_frame(points.astype(np.float64) @ rotation(points, self.coordinates))
-        return Layout(f"seed {self.again.settings.seed}", turned)
+        points = in_frame(self.again.coordinates[: len(self.ids)])
+        turned = points.astype(np.float64) @ rotation(points, self.coordinates)
+        return Layout(f"seed {self.again.settings.seed}", in_frame(turned))
 
     def cut(self, share: float) -> None:
         """Keep only the first items, this share of them."""
@@ -96,12 +95,12 @@ class MapSource:
         self.measured = {name: values[:n] for name, values in self.measured.items()}
 
 
-def in_frame(*layouts: np.ndarray) -> list[np.ndarray]:
-    """Layouts (n, 2) moved and scaled by one factor into the frame of a map, float32 within ±`EDGE`."""
-    points = np.concatenate([np.asarray(layout, dtype=np.float64) for layout in layouts])
+def in_frame(layout: np.ndarray) -> np.ndarray:
+    """A layout (n, 2) moved and scaled, both axes alike, into the frame of a map: float32 within ±`EDGE`."""
+    points = np.asarray(layout, dtype=np.float64)
     middle = (points.max(axis=0) + points.min(axis=0)) / 2
     half = float((points.max(axis=0) - points.min(axis=0)).max()) / 2 or 1.0
-    return [(EDGE * (np.asarray(layout, np.float64) - middle) / half).astype(np.float32) for layout in layouts]
+    return (EDGE * (points - middle) / half).astype(np.float32)
 
 
 def rotation(points: np.ndarray, onto: np.ndarray) -> np.ndarray:
