@@ -288,7 +288,7 @@ def _vectors(feature: FeatureConfig, learned: Learned, entities: Entities) -> Ta
     from lab.models.towers.features import Numbers
 
     vectors = word_means(learned["model"], entities.texts(feature))
-    return Numbers(column_of(feature), vectors, _told(learned))
+    return Numbers(column_of(feature), vectors, _told(learned), alike=True)
 
 
 def word_means(model: str, texts: Sequence[str]) -> np.ndarray:
@@ -341,7 +341,7 @@ def _backbone(feature: FeatureConfig, learned: Learned, entities: Entities) -> T
     if depth == len(backbone.block_names):
         values = np.full((count, backbone.feature_dim), np.nan, dtype=np.float32)
         values[there] = cache.pooled(None, np.arange(len(there)))
-        return Numbers(column, values, _told(learned))
+        return Numbers(column, values, _told(learned), alike=True)
     if len(there) < count:
         raise UserError(
             f"{key}: {feature.frozen_depth}: {count - len(there)} of the {entities.side}s have no picture in column "

@@ -46,6 +46,7 @@ class BackboneEncoder(nn.Module):
         for block in self.backbone.blocks[self.cut :]:
             block.requires_grad_(True)
         self.linear = nn.Linear(self.backbone.feature_dim, dimension, bias=False)
+        begin_alike(self.linear.weight)
 
     def forward(self, index: Tensor) -> Tensor:
         """Entities (b,) int64 → (b, d)."""
@@ -71,3 +72,17 @@ class BackboneEncoder(nn.Module):
             if isinstance(module, _BatchNorm):
                 module.eval()
         return self
+
+
+def begin_alike(weight: Tensor, columns: int | None = None) -> None:
+    """Draw the first `columns` of a linear map (d, m) from torch's seed alone, not from what was drawn before.
+
+    Two towers of a seed so begin with the same random projection of what a network says of either side, which keeps
+    inner products (Johnson and Lindenstrauss 1984): training starts from how well the network itself matches them.
+    """
+    width = weight.shape[1] if columns is None else columns
+    drawn = torch.empty(weight.shape[0], width)
+    bound = width**-0.5
+    drawn.uniform_(-bound, bound, generator=torch.Generator().manual_seed(torch.initial_seed()))
+    with torch.no_grad():
+        weight[:, :width] = drawn

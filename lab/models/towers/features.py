@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lab.models.towers.backbone_feature import Activations, BackboneEncoder
+from lab.models.towers.backbone_feature import Activations, BackboneEncoder, begin_alike
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,14 @@ class Bags:
 class Numbers:
     """Numbers or ready vectors: `values` (n, m) float32, scaled as they are to be read, NaN where one is missing.
 
-    `told`: the columns of which a tower is told that they are missing, by default those of `told_missing`.
+    `told`: the columns of which a tower is told that they are missing, by default those of `told_missing`. `alike`: as
+    of `Bags`.
     """
 
     name: str
     values: NDArray[np.float32]
     told: tuple[int, ...] | None = None
+    alike: bool = False
 
 
 Table = Codes | Bags | Numbers | Activations
@@ -143,6 +145,8 @@ class NumberEncoder(nn.Module):
         values = np.concatenate([np.where(missing, 0, table.values), missing[:, list(told)]], axis=1)
         self.register_buffer("values", torch.from_numpy(values.astype(np.float32)), persistent=False)
         self.linear = nn.Linear(values.shape[1], dimension, bias=False)
+        if table.alike:
+            begin_alike(self.linear.weight, table.values.shape[1])
 
     def forward(self, index: Tensor) -> Tensor:
         """Entities (b,) int64 → (b, d)."""

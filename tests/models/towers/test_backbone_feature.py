@@ -94,6 +94,24 @@ def test_all_blocks_frozen_is_the_table_of_features(tmp_path):
         assert torch.allclose(frozen(torch.arange(9)), found(torch.arange(9)), atol=1e-5)
 
 
+def test_both_sides_begin_with_the_same_map_whatever_is_missing_and_drawn_between(tmp_path):
+    values = np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+    with_gaps = values.copy()
+    with_gaps[8] = np.nan
+    table = activations("text", 3, tmp_path)
+    torch.manual_seed(5)
+    left = encoder_of(Numbers("text", values, alike=True), 3)
+    right = encoder_of(Numbers("text", with_gaps, alike=True), 3)
+    trained = BackboneEncoder(table, 3)
+    other = encoder_of(Numbers("text", values), 3)
+    begun = left.linear.weight
+    assert torch.equal(begun, right.linear.weight[:, :6])
+    assert torch.equal(begun, trained.linear.weight)
+    assert not torch.equal(begun, other.linear.weight)
+    torch.manual_seed(6)
+    assert not torch.equal(begun, encoder_of(Numbers("text", values, alike=True), 3).linear.weight)
+
+
 def learner(folder, run, rate=0.003):
     """Items read by a network whose last two blocks are trained; users by their ids."""
     rng = np.random.default_rng(0)
