@@ -86,8 +86,7 @@ def section_of(comparisons: Sequence[SpaceComparison]) -> SpacesSection:
     )
     figures = [_figure(comparison, pair) for comparison in comparisons for pair in comparison.pairs]
     pairs = [_shown(comparison, pair) for comparison in comparisons for pair in comparison.pairs]
-    notes = [f"{line}." for comparison in comparisons for line in spaces_lines(comparison)]
-    notes += dict.fromkeys(protocol(comparison) for comparison in comparisons)
+    notes = [f"{'. '.join(spaces_lines(one))}. {protocol(one)}" for one in comparisons]
     return SpacesSection([how, *lines], figures, pairs, [typeset(note) for note in notes])
 
 
@@ -127,6 +126,8 @@ def _groups(sources: Sequence[MapSource]) -> list[list[MapSource]]:
     """Sources of one section that share at least half of the first one's items."""
     groups: list[list[MapSource]] = []
     for source in sources:
+        if len(source.stages) > 1:  # its last stage has a map of its own
+            continue
         for group in groups:
             if group[0].section == source.section and _shared(group[0], source) >= max(
                 FEWEST_SHARED, len(group[0].space) / 2
