@@ -83,7 +83,7 @@ def something_known(table: Table, count: int) -> NDArray[np.bool_]:
         case Bags():
             return np.diff(table.offsets) > 0
         case Numbers():
-            return ~np.isnan(table.values).all(axis=1)
+            return np.asarray(~np.isnan(table.values).all(axis=1))
         case Activations():
             return np.ones(count, dtype=bool)
 
