@@ -320,8 +320,10 @@ def test_what_cannot_be_started_from_is_refused(source, message, files, home):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "expected", "tolerance"), [("cbow", 0.247, 0.02), ("skipgram", 0.511, 0.03)])
-def test_reference_on_head500(architecture, expected, tolerance, home):
-    study = lab.run("word2vec/reference-head500", [f"model.architecture={architecture}"], quiet=True)
+@ENGINES
+def test_reference_on_head500(engine, architecture, expected, tolerance, home):
+    changes = [f"model.architecture={architecture}", f"train.engine={engine}"]
+    study = lab.run("word2vec/reference-head500", changes, quiet=True)
     runs = [run for row in study.rows() for run in row.runs]
     assert len(runs) == 3
     for run in runs:

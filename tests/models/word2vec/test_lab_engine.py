@@ -13,9 +13,13 @@ import pytest
 from made_up_text import made_up_text
 from safetensors.numpy import load_file
 
+from lab.data.config import CorpusConfig
+from lab.data.corpus import build_corpus
+from lab.data.tokenizer import TokenizerConfig
 from lab.errors import UserError
 from lab.models.word2vec import lab_engine
 from lab.models.word2vec.engine import Options, State, count_words, warm_start
+from lab.models.word2vec.gensim_engine import GensimEngine
 from lab.models.word2vec.held_out_loss import hold_out, pair_losses
 from lab.models.word2vec.lab_engine import LabEngine, noise_words, word_ids
 
@@ -259,3 +263,23 @@ def test_a_warm_start_keeps_old_words_and_draws_new_ones(options, text):
         warm_start(fresh, ["the"], np.zeros((1, 5), np.float32))
     with pytest.raises(UserError, match="tokenised in the same way"):
         warm_start(fresh, ["The"], np.zeros((1, 12), np.float32))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
+def test_the_loss_on_held_out_text_is_that_of_gensim(architecture):
+    corpus = build_corpus(CorpusConfig(), TokenizerConfig())
+    options = Options(architecture=architecture, vector_size=50, epochs=3, threads=1)
+    losses = {}
+    for engine, text in ((LabEngine(), corpus.training), (GensimEngine(), list(corpus.training))):
+        vocabulary = engine.build(text, options)
+        pairs = hold_out(corpus.held_out, vocabulary, options, tokens=corpus.held_out.tokens)
+        for seed in (0, 1):
+            state = engine.start(vocabulary, options, seed)
+            while state.epoch < options.epochs:
+                state = engine.train_epoch(state, text)
+            loss = pair_losses(pairs, state.input_vectors, state.output_vectors).mean()
+            losses.setdefault(type(engine), []).append(loss)
+    ours, theirs = (np.mean(losses[engine]) for engine in (LabEngine, GensimEngine))
+    assert ours < 1.005 * theirs
+    assert ours == pytest.approx(theirs, rel=0.01)
