@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from workshop import Workshop, words_space
 
 import lab
 from lab.cli import main
@@ -94,6 +95,18 @@ def test_the_help_names_every_format():
     assert EXPORTS.replace(" or ", ", ").split(", ") == list(FORMATS)
     with pytest.raises(UserError, match="did you mean glove"):
         format_named("glov")
+
+
+def test_a_run_without_a_network_says_so(run, tmp_path):
+    path = str(run.path)
+    with pytest.raises(
+        UserError, match=f"^{path}: no network to export; use --to word2vec or parquet for its vectors$"
+    ):
+        export(path, "onnx", tmp_path / "a.onnx")
+    words = Workshop(tmp_path).run(space=words_space(0))
+    with pytest.raises(UserError, match=f"^run {words.id}: word2vec has no network to export; use --to word2vec$"):
+        export(str(words.path), "onnx", tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
 
 
 # --- read back

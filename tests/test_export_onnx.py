@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -17,10 +16,11 @@ from lab.classify import load_task
 from lab.data.labelled.config import LabelledConfig
 from lab.data.labelled.pixels import load_pixels
 from lab.embed import find_encoder
-from lab.errors import UserError
 from lab.export import export
 from lab.export_towers import dense
 from lab.tower_readers import Entities
+
+pytestmark = pytest.mark.slow
 
 DIGITS = {"source": "digits", "split": {"train": 60, "validation": 30, "test": 30}}
 PROBE = {"labels": [3], "draws": 1}
@@ -75,27 +75,6 @@ def test_the_encoder_of_an_autoencoder(tmp_path):
     assert json.loads(kept["preprocessing"]) == about["preprocessing"]
 
 
-@pytest.mark.parametrize(
-    ("method", "told"),
-    [({"name": "pca", "dimensions": 3}, "no network to export; use --to word2vec or parquet for its vectors")],
-    ids=["pca"],
-)
-def test_a_run_without_a_network_says_so(method, told, tmp_path):
-    run = lab.run({"experiment": "features", "data": DIGITS, "method": method, "probe": PROBE}, quiet=True)
-    with pytest.raises(UserError, match=f"^{run.id}: {told}$"):
-        export(run.id, "onnx", tmp_path / "a.onnx")
-    assert not (tmp_path / "a.onnx").exists()
-
-
-def test_a_word2vec_run_has_no_network(tmp_path):
-    (tmp_path / "a.txt").write_text("the cat sat on the mat. the dog sat on the rug. " * 40)
-    config: dict[str, Any] = {"experiment": "word2vec", "data": {"source": "a.txt"}, "vocabulary": {"min_count": 1}}
-    run = lab.run({**config, "train": {"epochs": 1}, "model": {"vector_size": 4}}, quiet=True)
-    with pytest.raises(UserError, match=f"^run {run.id}: word2vec has no network to export; use --to word2vec$"):
-        export(run.id, "onnx", tmp_path / "a.onnx")
-
-
-@pytest.mark.slow
 def test_a_fine_tuned_picture_network_with_its_head(tmp_path):
     run = lab.run(
         {
@@ -143,7 +122,6 @@ def small(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "scalar_mix"])
 def test_a_fine_tuned_text_network_with_padding(small, tmp_path, kind):
     rows = "".join(f'"{text} {number}",{number % 2}\n' for number, text in enumerate(TEXTS * 10))
@@ -164,7 +142,6 @@ def test_a_fine_tuned_text_network_with_padding(small, tmp_path, kind):
     np.testing.assert_allclose(vectors, run.encoder().encode(TEXTS), atol=1e-4)
 
 
-@pytest.mark.slow
 def test_a_backbone_as_it_is(small, tmp_path):
     told = export(str(small), "onnx", tmp_path / "a.onnx")
     assert told.startswith("a.onnx, texts to vectors of 16 dimensions, ")
@@ -173,9 +150,7 @@ def test_a_backbone_as_it_is(small, tmp_path):
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("combine", ["sum", "concat"])
-def test_two_towers_of_every_kind_of_feature(tmp_path, combine):
+def test_two_towers_of_every_kind_of_feature(tmp_path):
     import pandas as pd
 
     rng = np.random.default_rng(0)
@@ -197,7 +172,7 @@ def test_two_towers_of_every_kind_of_feature(tmp_path, combine):
             "data": {"source": "pairs.csv", "items": "films.csv"},
             "dimension": 6,
             "user": {"features": [{"kind": "id"}, {"kind": "history"}]},
-            "item": {"features": features, "combine": combine, "hidden": [7]},
+            "item": {"features": features, "combine": "concat", "hidden": [7]},
             "train": {"epochs": 1, "batch_size": 64},
         },
         quiet=True,
@@ -219,6 +194,11 @@ def test_two_towers_of_every_kind_of_feature(tmp_path, combine):
     (found,) = session(tmp_path / "t-item.onnx").run(None, given)
     np.testing.assert_allclose(found, towers.vectors(entities), atol=1e-4)
     space = run.space()
-    of_items = space.metadata["side"] == "item"
+    of_items = (space.metadata["side"] == "item").to_numpy()
     by_id = dict(zip(space.metadata["item_id"][of_items], space.vectors[of_items], strict=True))
     np.testing.assert_allclose(found, np.stack([by_id[item] for item in table.index]), atol=1e-4)
+    people = Entities("user", ["3", "new"], pd.DataFrame({"history": ["f1|f2", "f7"]}))
+    names = ["id_0", "history_1"]
+    given = {n: dense(r.read(people), np.arange(2)) for n, r in zip(names, towers.readers["user"], strict=True)}
+    (found,) = session(tmp_path / "t-user.onnx").run(None, given)
+    np.testing.assert_allclose(found, towers.vectors(people), atol=1e-4)

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 import lab
 from lab.config import load
 from lab.errors import ConfigError, LabError, UserError
-from lab.runs.run import Run
 from lab.runs.study import StudyError
 from lab.runs.tracking import named_interval
 from lab.terminal import print_outcome
@@ -35,8 +35,8 @@ class Told:
     def of(self, call: str, id: str | None = None) -> list[dict]:
         return [told for told in self.calls if told["call"] == call and id in (None, told["id"])]
 
-    def misbehave(self, call: str, what: str | float) -> None:
-        (self.folder / f"{call}.does").write_text(str(what))
+    def misbehave(self, call: str, what: str) -> None:
+        (self.folder / f"{call}.does").write_text(what)
 
     def behave(self, call: str) -> None:
         (self.folder / f"{call}.does").unlink()
@@ -194,6 +194,23 @@ def test_a_run_that_goes_on_is_told_all_of_its_steps_again(told, monkeypatch):
     assert [call["status"] for call in told.of("end")] == ["failed", "finished"]
 
 
+def test_an_interrupted_run_says_so_and_goes_on_as_the_same(told):
+    def press(event) -> None:
+        if event["event"] == "progress" and event["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    study = {**CONFIG, "name": "walks", "sweep": {"seed": [0, 1]}}
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(study, quiet=True, on_event=press)
+    assert [call["status"] for call in told.of("end")] == ["interrupted", "interrupted"]  # the run and its study
+    done = lab.run(study, quiet=True)
+    first, second = (run.id for run in done.runs())
+    assert [call["goes_on"] for call in told.of("begin", first)] == [False, True]
+    assert [call["status"] for call in told.of("end", first)] == ["interrupted", "finished"]
+    assert [call["status"] for call in told.of("end", "walks")] == ["interrupted", "finished"]
+    assert [call["goes_on"] for call in told.of("begin", second)] == [False]
+
+
 # --- trackers that do not do what they should
 
 
@@ -229,15 +246,21 @@ def test_what_a_tracker_missed_is_told_at_the_end_of_the_run(told, monkeypatch):
 
 def test_a_tracker_that_hangs_is_not_waited_for(told, monkeypatch, capsys):
     monkeypatch.setattr(following, "PATIENCE", 0.2)
-    told.misbehave("begin", 60)
+    told.misbehave("begin", "never.txt")
     run = lab.run(CONFIG)
     assert run.status == "finished"
     assert "warning: tracker toy has not answered for 0.2 s; the runs go on" in capsys.readouterr().out
     assert told.calls == []
 
 
-def test_one_tracker_does_not_wait_for_another(told, monkeypatch):
-    monkeypatch.setattr(following, "PATIENCE", 0.5)
-    told.misbehave("begin", 60)
-    run = lab.run({"experiment": "toy", "tracker": ["toy", "tensorboard"]}, quiet=True)
-    assert list((Run(run.path).path / "tensorboard").iterdir())
+def test_one_tracker_does_not_wait_for_another(told, home):
+    told.misbehave("begin", "go.txt")
+
+    def let_go(event) -> None:
+        if event["event"] == "stage":  # the other one has begun while the first hangs
+            while not list(home.rglob("events.out.tfevents.*")):
+                time.sleep(0.01)
+            (told.folder / "go.txt").touch()
+
+    lab.run({"experiment": "toy", "tracker": ["toy", "tensorboard"]}, quiet=True, on_event=let_go)
+    assert told.of("end")[0]["status"] == "finished"

@@ -35,6 +35,7 @@ class ToyTracker:
             what = misbehaviour.read_text()
             if what == "raise":
                 raise OSError("the disk of\nthe tracker is full")
-            time.sleep(float(what))
+            while not (folder / what).exists():  # hangs until the test makes a file of that name
+                time.sleep(0.01)
         with open(folder / "told.jsonl", "a") as file:
             file.write(json.dumps({"id": self._id, "call": call, **words, "pid": os.getpid()}) + "\n")
