@@ -286,9 +286,11 @@ def _chapters(
         return [Chapter("beside", "", answers, [rankings.by_split], None, board.certainty)]
     if not found:
         return [Chapter("beside", "", [Answer("", board.answer)], [], board.dots, board.certainty)]
-    own = scoreboard(others) if others else None
-    if own and own.dots:
-        found.append(Chapter("beside", _called(others), [Answer("", own.answer)], [], own.dots, own.certainty))
+    ranked = [row for row in others if row.experiment in RANKING]
+    for id, some in (("beside", [row for row in others if row not in ranked]), ("ranked", ranked)):
+        own = scoreboard(some) if some else None
+        if own and own.dots:
+            found.append(Chapter(id, _called(some), [Answer("", own.answer)], [], own.dots, own.certainty))
     return found
 
 

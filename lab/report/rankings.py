@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _RANDOM = "random items"
 MOST_COLUMNS = 5
+_TASKS = {
+    "wikipedia-links": "Users are paragraphs of Wikipedia articles, items the titles of other articles. The task: "
+    "given a {new}paragraph, rank all titles so that those it links to come first.",
+    "wikipedia-search": "Users are headings of Wikipedia articles, items their sections. The task: given a "
+    "{new}heading with its article's title, rank all sections so that its own comes first.",
+}
 _BEYOND = {
     "coverage": "Coverage: the share of all items that stand in anybody's list.",
     "gini": "Gini: how unevenly items are shown; 0 all alike, near 1 always the same few.",
@@ -63,7 +69,8 @@ class GroupTables:
 class RankingsPage:
     """Everything about rankings, for the template. `sentence`: what another split does to the same model, or "".
 
-    `neighbors`: tables of what lies near popular items, as `neighbor_tables` makes them.
+    `neighbors`: tables of what lies near popular items, as `neighbor_tables` makes them. `task`: what is asked, in
+    words, where the data are packaged.
     """
 
     groups: list[GroupTables]
@@ -72,6 +79,7 @@ class RankingsPage:
     sentence: str
     cleaning: dict[str, Any] | None
     neighbors: list[dict[str, Any]]
+    task: str = ""
 
     @property
     def figures(self) -> list[PageFigure]:
@@ -97,7 +105,14 @@ def rankings_page(
         sentence=split_sentence(groups) if moved else "",
         cleaning=_cleaning_table(groups[0].ranked),
         neighbors=pair_neighbors(spaces, names),
+        task=" ".join(dict.fromkeys(_task(one) for group in groups for one in group.ranked if _task(one))),
     )
+
+
+def _task(one: Ranked) -> str:
+    source = str((one.row.runs[0].config.get("data") or {}).get("source", ""))
+    new = one.split_kind == "cold_users"
+    return _TASKS[source].format(new="new " if new else "") if source in _TASKS else ""
 
 
 def _tables(group: SplitGroup) -> GroupTables:
