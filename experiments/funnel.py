@@ -55,7 +55,7 @@ class FunnelConfig(ExperimentConfig):
 
     experiment: Literal["funnel"] = "funnel"
     retriever: str = Field(
-        "run:last", description="run:REF, a run of two_tower, whose data and rules are taken (run:this: of this study)"
+        description="run:REF, a run of two_tower, whose data and rules are taken (run:this: of this study)"
     )
     candidates: Annotated[int, Field(ge=2)] = Field(100, description="items that the first stage hands to the second")
     index: CandidateIndexConfig | None = Field(None, description="by default the first stage searches exactly")
