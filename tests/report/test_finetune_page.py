@@ -209,7 +209,7 @@ def test_the_page_opens_with_the_answer_and_holds_every_section(depths):
     path, page = depths
     assert page.one("p", class_="answer").text.startswith("Train everything: accuracy .955 [")
     expected = ["answer", "certainty", "table", "cost", "rates", "representation", "frozen", "mistakes", "check",
-                "figures", "errors", "data", "config"]  # fmt: skip
+                "figures", "errors", "differ", "data", "config"]  # fmt: skip
     assert [e.attributes["id"] for e in page.all("section")] == expected
     links = [e.attributes["href"] for e in page.elements if e.tag == "a" and "nav" in e.inside]
     assert links == [f"#{name}" for name in expected]
