@@ -12,7 +12,7 @@ from numba import njit
 from lab.models.word2vec.kernels import context_words, surviving_words
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
 def climb(hidden, move, outputs, word, parents, codes, rate):  # type: ignore[no-untyped-def]
     """Train the path from a word up to the root on `hidden` (d,); leave in `move` (d,) what `hidden` is to gain."""
     move[:] = 0.0
@@ -30,7 +30,7 @@ def climb(hidden, move, outputs, word, parents, codes, rate):  # type: ignore[no
         node = parents[node]
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
 def train_hierarchical_softmax(  # type: ignore[no-untyped-def]
     inputs, outputs, text, first, last, parents, codes, state, windows, rates
 ):

@@ -11,7 +11,7 @@ _LARGE, _LARGEST = 40.0, 1e200
 _AHEAD = 2  # predictions: the rows of noise words lie anywhere, and are asked for before they are needed
 
 
-@njit(nogil=True, cache=True, fastmath=True)
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
 def negative_log_likelihoods(  # type: ignore[no-untyped-def]
     input_vectors, output_vectors, contexts, starts, nodes, signs, mean
 ):

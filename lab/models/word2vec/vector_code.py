@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 LANES = 16
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _VECTOR, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
-_ANY_ORDER = ("fast",)  # sums may be regrouped, products and sums fused
+_ANY_ORDER = ("reassoc", "contract")  # sums may be regrouped, products and sums fused; NaN stays NaN
 
 
 def _constant(*values: float) -> ir.Constant:
@@ -105,7 +105,7 @@ class _Arrays:
         """Ask for 16 floats before they are needed."""
         byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        call = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        call = self.builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
         address = self.builder.bitcast(self.builder.gep(row, [column]), byte)
         self.builder.call(call, [address, flag(0), flag(3), flag(1)])  # to read, into the nearest cache, as data
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -161,10 +162,12 @@ def test_chunks_do_not_shift_the_learning_rate(text, monkeypatch):
 
 def test_tick_tells_the_share_done_and_may_stop(monkeypatch, text):
     monkeypatch.setattr(lab_engine, "_CHUNK", 200)
-    monkeypatch.setattr(lab_engine, "_TICK_SECONDS", 0.0)
+    monkeypatch.setattr(lab_engine, "_TICK_SECONDS", 0.001)
+    kernel = lab_engine.train_negative_sampling
+    monkeypatch.setattr(lab_engine, "train_negative_sampling", lambda *args: (time.sleep(0.02), kernel(*args))[1])
     options = dataclasses.replace(SMALL, threads=2)
     engine, shares = LabEngine(), []
-    long = text * 20
+    long = text * 3
     state = engine.start(engine.build(long, options), options, seed=1)
     engine.train_epoch(state, long, tick=shares.append)
     assert shares[0] == 0
@@ -283,3 +286,10 @@ def test_the_loss_on_held_out_text_is_that_of_gensim(architecture):
     ours, theirs = (np.mean(losses[engine]) for engine in (LabEngine, GensimEngine))
     assert ours < 1.005 * theirs
     assert ours == pytest.approx(theirs, rel=0.01)
+
+
+@pytest.mark.parametrize("options", FOUR, ids=NAMES)
+def test_vectors_that_run_away_are_seen_to(options, text):
+    state = train(options, text, epochs=0)
+    state.input_vectors[0, 0] = np.nan
+    assert not LabEngine().train_epoch(state, text).is_finite()
