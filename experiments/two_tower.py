@@ -256,8 +256,7 @@ def spoken(key: str, value: Any, config: TwoTowerConfig) -> str | None:
 def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
     """What every study shows beside its towers: no model, and the strong simple ones."""
     same = {
-        "experiment": "recommender",
-        "seed": config.seed,
+        "experiment": "recommender",  # no seed: it changes nothing, and one run serves all of the towers'
         "data": config.data.model_dump(mode="json", exclude_defaults=True),
         "ranking": config.ranking.model_dump(mode="json", exclude_defaults=True),
     }
@@ -273,7 +272,7 @@ def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
         lately = {"name": "popularity", "half_lives": HALF_LIVES}
         rows.insert(2, (f"{SPOKEN_METHOD['popularity']} lately", {**same, "method": lately}))
     if config.similarity.kind != "mlp":
-        rows.append((PAIR_INTO_MLP, {**same, **pair_into_mlp(config)}))
+        rows.append((PAIR_INTO_MLP, {**same, "seed": config.seed, **pair_into_mlp(config)}))
     return rows
 
 

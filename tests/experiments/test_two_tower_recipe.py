@@ -113,3 +113,13 @@ def test_new_films_among_themselves_choose_the_epoch(pairs):
     done = lab.run(towers(data, item=item, ranking={"candidates": "new", "at": [10]}), quiet=True)
     curve = done.metrics["validation_ndcg@10"].dropna()
     assert curve.max() == pytest.approx(result(done, "ndcg@10", "validation")["value"], abs=0.1)  # ties by other seeds
+
+
+def test_what_no_seed_changes_runs_once_beside_all_seeds():
+    from lab.config import load
+
+    data = {"source": "wikipedia-search", "split": {"kind": "random"}}
+    cells = load({"experiment": "two_tower", "data": data, "sweep": {"seed": [0, 1, 2]}}).cells
+    runs = {name: sum(cell.control == name for cell in cells) for name in dict.fromkeys(cell.control for cell in cells)}
+    assert runs[""] == runs["the same pair into an MLP"] == 3
+    assert runs["EASE"] == runs["most popular items"] == runs["random items"] == 1
