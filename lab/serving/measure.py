@@ -58,33 +58,16 @@ def measured_indexes(
     from lab.embeddings.neighbors import top_k
 
     at = sorted({min(k, len(vectors) - (queries.own is not None)) for k in AT})
-    largest = at[-1]
     asked = prepared(queries.vectors, metric)
-    _, exact = top_k(asked, prepared(vectors, metric), largest, "dot", exclude=queries.own)
+    _, exact = top_k(asked, prepared(vectors, metric), at[-1], "dot", exclude=queries.own)
     indexes: dict[IndexKind, VectorIndex] = {}
     points: list[dict[str, Any]] = []
     with one_thread():
         for kind in kinds:
             started = time.process_time()
-            index = build_index(vectors, metric, kind, seed=seed)
-            about: dict[str, Any] = {
-                "kind": kind,
-                "build_seconds": time.process_time() - started,
-                "bytes": len(index.to_bytes()),
-            }
-            indexes[kind] = index
-            for effort in index.efforts(largest):
-                index.spend(effort)
-                points.append(
-                    {
-                        "name": spoken_index(kind, effort),
-                        **about,
-                        "effort": effort,
-                        **_point(index, asked, queries.own, exact, at),
-                    }
-                )
-                if points[-1][f"recall@{largest}"] >= ENOUGH:
-                    break
+            indexes[kind] = build_index(vectors, metric, kind, seed=seed)
+            built = {"build_seconds": time.process_time() - started, "bytes": len(indexes[kind].to_bytes())}
+            points += [{**point, **built} for point in _tried(indexes[kind], asked, queries.own, exact, at)]
     told: dict[str, Any] = {
         "queries": {"count": len(asked), "what": queries.what},
         "count": len(vectors),
@@ -96,6 +79,20 @@ def measured_indexes(
         "points": points,
     }
     return indexes, told
+
+
+def _tried(
+    index: VectorIndex, asked: np.ndarray, own: np.ndarray | None, exact: np.ndarray, at: list[int]
+) -> list[dict[str, Any]]:
+    """A point for each effort, ascending, until it finds enough."""
+    points: list[dict[str, Any]] = []
+    for effort in index.efforts(at[-1]):
+        index.spend(effort)
+        about = {"name": spoken_index(index.kind, effort), "kind": index.kind, "effort": effort}
+        points.append({**about, **_point(index, asked, own, exact, at)})
+        if points[-1][f"recall@{at[-1]}"] >= ENOUGH:
+            break
+    return points
 
 
 def _point(
