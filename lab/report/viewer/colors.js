@@ -45,7 +45,8 @@ function coloringBy(data, name, panes, at) {
       if (counts.size <= MOST_KINDS || found.values.kind !== 'number') counts.set(text, (counts.get(text) || 0) + 1);
     }
   }
-  return numbers.length && counts.size > MOST_KINDS ? byScale(data, name, numbers, at) : byKind(name, counts, at);
+  const kinds = counts.size <= MOST_KINDS && numbers.every(Number.isInteger); // few whole numbers are names of kinds
+  return numbers.length && !kinds ? byScale(data, name, numbers, at) : byKind(name, counts, at);
 }
 
 /** @param {MapData} data @param {string} name @param {number[]} numbers
@@ -82,7 +83,7 @@ function byScale(data, name, numbers, at) {
  * @param {(pane: Pane) => { values: Values, index: (point: number) => number } | null} at @returns {Coloring} */
 function byKind(name, counts, at) {
   const common = [...counts].sort((a, b) => b[1] - a[1]).slice(0, MOST_KINDS).map(([text]) => text);
-  common.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  common.sort((a, b) => Number(a) - Number(b) || a.localeCompare(b, 'en', { numeric: true }));
   const code = new Map(common.map((text, place) => [text, place]));
   const legend = common.map((text, place) => ({ color: `var(--c${place})`, label: shortened(text, 60), code: place }));
   legend.push({ color: 'var(--faint)', label: 'other or unknown', code: common.length });
