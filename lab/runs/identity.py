@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 if TYPE_CHECKING:
     from lab.experiment import Recipe
 
-ARITHMETIC = ("config", "data", "models", "training", "embeddings", "evaluation")
+ARITHMETIC = ("config", "data", "models", "training", "embeddings", "evaluation", "serving")
 """The parts of `lab` whose source can change a number, beside `runs/seeds.py` and what stands alone in `lab`."""
 
 SAYS_OR_KEEPS = (
