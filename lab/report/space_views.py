@@ -34,7 +34,7 @@ def answer(comparison: SpaceComparison, pair: SpacePair) -> str:
     chance = f"chance is {10 * mark.chance:.{2 if mark.chance < 0.05 else 1}f}"
     from lab.report.space_pairs import UNCHANGING
 
-    fixed = [comparison.names[i] for i in (pair.first, pair.second) if comparison.spaces[i].why == UNCHANGING]
+    fixed = [comparison.names[i] for i in (pair.first, pair.second) if comparison.spaces[i].why.endswith(UNCHANGING)]
     told += [f"{listing(fixed)} {'is' if len(fixed) == 1 else 'are'} the same from every seed"] if fixed else []
     return "; ".join([text, *told, chance]) + "." + ("" if told else " No ceiling is known: no other seed of either.")
 

@@ -174,7 +174,11 @@ def _cut(spaces: Sequence[NamedSpace]) -> list[NamedSpace]:
 
     common = set(shared_ids(spaces))
     kept = [item for item in ordered_ids(spaces[0].space) if item in common][:MOST_ITEMS]
-    return [replace(named, space=named.space.subset(kept)) for named in spaces]
+    found = []
+    for named in spaces:
+        whole = f"of {len(named.space):,} in the whole space; " if len(kept) < len(named.space) else ""
+        found.append(replace(named, space=named.space.subset(kept), why=f"{whole}{named.why}"))
+    return found
 
 
 # --- how they are shown
