@@ -52,7 +52,7 @@ def large_study(workshop: Workshop, n: int):
 
 @pytest.mark.parametrize("n", [50_000, 200_000])
 def test_a_large_map_opens_and_moves(opened, workshop, monkeypatch, n):
-    # neighbours of so many are left out of a page, or take minutes; here they are any six
+    # Only the page is looked at here: neighbours and comparisons of so many vectors take minutes.
     monkeypatch.setattr("lab.report.maps._find_neighbors", lambda source: None)
     monkeypatch.setattr(map_measures, "run_scores", lambda source: {})
     monkeypatch.setattr("lab.report.build.spaces_section", lambda sources: None)
