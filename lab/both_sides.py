@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from lab.embeddings.space import EmbeddingSpace
     from lab.recommend import RankingTask
 
+LONGEST_TITLE = 80
+
 
 def both_sides(task: RankingTask, users: np.ndarray, items: np.ndarray) -> EmbeddingSpace:
     """Users and items in one space, by name where the tables give one, with what else the tables say.
@@ -44,22 +46,23 @@ def both_sides(task: RankingTask, users: np.ndarray, items: np.ndarray) -> Embed
 def shown_names(side: str, ids: list[str], table: pd.DataFrame | None) -> list[str]:
     """What a reader calls the entities of a side: their titles, the id behind where two have the same; else `user ID`.
 
-    A title is a column `title` or `name`, or a `text` of at most 80 characters.
+    A title is a cell of at most 80 characters in a column `title`, `name` or `text` where most cells are so short.
     """
     plain = [name if name.startswith(f"{side} ") else f"{side} {name}" for name in ids]
     column = None if table is None else next((c for c in ("title", "name", "text") if c in table.columns), None)
     if table is None or column is None:
         return plain
     titles = [value.strip() if isinstance(value, str) else "" for value in table[column]]
-    if max(map(len, titles), default=0) > 80:
-        return plain
+    if sum(len(title) > LONGEST_TITLE for title in titles) > len(titles) / 2:
+        return plain  # these are texts
+    titles = [title if len(title) <= LONGEST_TITLE else "" for title in titles]
     seen: dict[str, int] = {}
     for title in titles:
         seen[title] = seen.get(title, 0) + 1
     taken = set(plain)
     unique = [bool(title) and seen[title] == 1 and title not in taken for title in titles]
     return [
-        title if alone else f"{title} ({name})".strip()
+        title if alone else f"{title} ({name})" if title else name
         for title, alone, name in zip(titles, unique, plain, strict=True)
     ]
 

@@ -68,5 +68,7 @@ def test_names(config):
     assert set(space.metadata["side"]) == {"user", "item"}
     assert space.metadata["interactions"].sum() == 2 * 320
     table = pd.DataFrame({"title": ["A", "B", "B", None]})
-    assert shown_names("item", ["1", "2", "3", "4"], table) == ["A", "B (item 2)", "B (item 3)", "(item 4)"]
+    assert shown_names("item", ["1", "2", "3", "4"], table) == ["A", "B (item 2)", "B (item 3)", "item 4"]
     assert shown_names("item", ["1"], pd.DataFrame({"text": ["long " * 20]})) == ["item 1"]
+    mostly = pd.DataFrame({"text": ["A", "B", "long " * 20]})
+    assert shown_names("item", ["1", "2", "3"], mostly) == ["A", "B", "item 3"]  # one long title of many is no reason
