@@ -121,7 +121,7 @@ def compare(
     ids: Annotated[str | None, typer.Option("--ids", help="with --spaces: file naming the rows of a .npy")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="with --spaces: the HTML file to write")] = None,
 ) -> None:
-    """Say which rows are better, by how much, and how surely; or how embedding spaces differ."""
+    """Say which rows are better and how surely, or how spaces differ."""
     if spaces:
         from lab.terminal_spaces import print_spaces
 
