@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from workshop import Workshop
 
+from lab.embeddings.projection import MapSettings, Projection
 from lab.embeddings.space import EmbeddingSpace
 from lab.report import map_measures
 from lab.report.build import build
@@ -50,9 +51,16 @@ def large_study(workshop: Workshop, n: int):
     return workshop.study("large", rows, report)
 
 
+def first_two_dimensions(source, settings, again=False) -> Projection:
+    """In place of a projection."""
+    about = {"trustworthiness": 0.9, "continuity": 0.9, "k": 1, "judged": 0}
+    return Projection(source.space.ids, source.space.vectors[:, :2], "pca", MapSettings(method="pca"), **about)
+
+
 @pytest.mark.parametrize("n", [50_000, 200_000])
 def test_a_large_map_opens_and_moves(opened, workshop, monkeypatch, n):
-    # Only the page is looked at here: neighbours and comparisons of so many vectors take minutes.
+    # Only the page is looked at here: neighbours, comparisons and judgements of so many vectors take minutes.
+    monkeypatch.setattr("lab.report.maps.project", first_two_dimensions)
     monkeypatch.setattr("lab.report.maps._find_neighbors", lambda source: None)
     monkeypatch.setattr(map_measures, "run_scores", lambda source: {})
     monkeypatch.setattr("lab.report.build.spaces_section", lambda sources: None)
