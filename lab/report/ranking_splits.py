@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lab.report.autoencoder_figures import spread
 from lab.report.figures import PageFigure, page_figure
 from lab.report.numbers import plain
-from lab.report.style import COLORS, drawable, dress
+from lab.report.style import COLORS, INK, drawable, dress
 from lab.report.text import listing
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def splits_figure(groups: Sequence[SplitGroup]) -> PageFigure | None:
         axes = figure.subplots(*((1, len(shown)) if beside else (len(shown), 1)), squeeze=False)
         for axis, (name, values) in zip(axes.flat, shown.items(), strict=True):
             _lines(axis, values, used)
-            axis.set_title(name, fontsize=9.5, loc="left")
+            axis.set_title(name, fontsize=9.5, loc="left", color=INK)
         return figure
 
     return page_figure(
@@ -95,7 +95,7 @@ def _lines(axis: Axes, values: Values, used: Sequence[str]) -> None:
             label, (at, value), (len(used) - 1 + 0.14, height), fontsize=8, color=color, va="center",
             annotation_clip=False, arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": color, "shrinkB": 4},
         )  # fmt: skip
-    axis.set_xticks(range(len(used)), [SPOKEN_SPLIT[kind] for kind in used])
+    axis.set_xticks(range(len(used)), [SPOKEN_SPLIT[kind].replace(" ", "\n", 1) for kind in used])
     axis.set_ylim(0, 1.1 * top)
     axis.margins(x=0.08)
     axis.yaxis.set_major_formatter(lambda value, _: plain(value, 2))
