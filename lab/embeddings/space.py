@@ -93,12 +93,17 @@ class EmbeddingSpace:
         lookup = self._lookup()
         missing = [item for item in items if item not in lookup]
         if missing:
-            alike = nearest(missing[0], [known for known in self.ids if abs(len(known) - len(missing[0])) < 3][:50_000])
+            alike = self._alike(missing[0])
             of = f" of {self.name!r}" if self.name else ""
             hint = f"; nearest: {', '.join(alike)}" if alike else ""
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise UserError(f"{missing[0]!r}{more} not among the {len(self):,} items{of}{hint}")
         return np.fromiter((lookup[item] for item in items), dtype=np.int64, count=len(items))
+
+    def _alike(self, text: str) -> list[str]:
+        """Up to three ids that begin with a text, or else look like it."""
+        begun = [known for known in self.ids if len(text) > 2 and known.lower().startswith(text.lower())]
+        return begun[:3] or nearest(text, [known for known in self.ids if abs(len(known) - len(text)) < 3][:50_000])
 
     # --- other spaces made from it
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lab.errors import UserError, nearest
+from lab.errors import LabError, UserError, nearest
 from lab.runs.catalogue import all_runs, all_studies
 from lab.runs.home import runs_dir, studies_dir
 from lab.runs.labels import describe_values
@@ -25,8 +26,8 @@ def load_run(ref: str | Path) -> Run:
     """The run that `ref` means.
 
     `ref`: the path of a run directory or of a file in it; the start of a run's id, as long as no other has it; `last`,
-    the run started last; or `study:key=value,…`, a study's run with those values (a key may be shortened to an
-    ending no other key has, `model.window` to `window`; `seed` is a key too).
+    the run started last, controls of its study left out; or `study:key=value,…`, a study's run with those
+    values (a key may be shortened to an ending no other key has, `model.window` to `window`; `seed` is a key too).
 
     Raises:
         UserError: it means no run (the nearest are listed) or several (they are listed).
@@ -38,7 +39,8 @@ def load_run(ref: str | Path) -> Run:
         runs = all_runs()
         if not runs:
             raise UserError(f"there is no last run: no runs in {runs_dir()}")
-        return runs[0]
+        beside = _controls_beside(runs[0])
+        return next((run for run in runs if run.id not in beside), runs[0])
     if ":" in text:
         return _in_study(text)
     return _by_id(text)
@@ -63,6 +65,14 @@ def load_study(ref: str | Path) -> StudyRecord:
         if text and _is_file(found / "study.json"):
             return StudyRecord.load(found)
     raise _miss(f"no study {text!r}", [study.name for study in all_studies()], text, "studies", studies_dir())
+
+
+def _controls_beside(run: Run) -> set[str | None]:
+    """Ids of the controls of the study that a run was made for: nobody who says `last` means these."""
+    with suppress(LabError):  # a study that has gone or cannot be read
+        study = load_study(run.info.get("study") or "")
+        return {cell.run_id for cell in study.cells if cell.control}
+    return set()
 
 
 def _run_folder(text: str) -> Path | None:

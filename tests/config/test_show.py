@@ -42,8 +42,9 @@ def test_every_value_says_where_it_came_from(write):
 def test_a_study_shows_each_entry():
     plan = load("quickstart")
     text = show_config(plan)
-    assert text.count("\n--- # entry") == len({cell.entry for cell in plan.cells}) == 12  # 8 and their controls
-    assert text.startswith(f"# quickstart: {len(plan.cells)} runs of {len({cell.entry for cell in plan.cells})} configs (")
+    configs = len({cell.entry for cell in plan.cells})
+    assert text.count("\n--- # entry") == configs == 12  # 8 and their controls
+    assert text.startswith(f"# quickstart: {len(plan.cells)} runs of {configs} configs (")
     documents = text.split("\n--- ")[1:]
     for number, document in enumerate(documents):
         first = next(cell for cell in plan.cells if cell.entry == number)

@@ -69,6 +69,12 @@ def test_mistakes_are_one_clear_line(ids, vectors, metadata, message):
     assert "\n" not in str(error.value)
 
 
+def test_an_unknown_id_that_others_begin_with_lists_those():
+    films = EmbeddingSpace(["Toy Story (1995)", "Toy Story 2 (1999)", "Heat (1995)"], np.eye(3, dtype=np.float32))
+    with pytest.raises(UserError, match=r"nearest: Toy Story \(1995\), Toy Story 2 \(1999\)$"):
+        films["toy story"]
+
+
 def test_an_unknown_id_lists_the_nearest(fruit):
     with pytest.raises(UserError, match=r"'aple' and 1 more not among the 3 items of 'words'; nearest: apple"):
         fruit.index(["aple", "apple", "pear"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_a_path_an_id_and_its_start(runs, monkeypatch):
         assert load_run(f" {run.id[:8].upper()} ").id == run.id
         monkeypatch.chdir(run.path.parent)
         assert load_run(f"./{run.id}").id == run.id
+
+
+def test_last_is_no_control(runs, home):
+    """The run started last belongs to a study that made it to stand beside what was asked for."""
+    asked, beside = runs[1e-3, 0], runs[1e-3, 1]
+    record = [CellRecord({}, 0, "walk", asked.id, "finished"), CellRecord({}, 1, "walk", beside.id, "finished")]
+    record[1] = replace(record[1], control=True)
+    study_of(home, "asked", record)
+    info = json.loads((beside.path / "run.json").read_text())
+    (beside.path / "run.json").write_text(json.dumps(info | {"study": "asked"}))
+    assert load_run("last").id == asked.id
+    shutil.rmtree(home / "studies" / "asked")
+    assert load_run("last").id == beside.id
 
 
 def test_last_is_the_one_started_last(runs):
