@@ -66,9 +66,9 @@ def export(source: str, to: str, output: Path, ids: str | None = None) -> str:
     hold.
     """
     known = format_named(to)
-    check_ending(output, to, known)
     if known.endings:
         check_writable(output)
+    check_ending(output, to, known)
     try:
         return known.write(Source(source, ids), output)
     except OSError as error:

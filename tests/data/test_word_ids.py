@@ -51,7 +51,7 @@ def test_numbers_lead_back_to_the_words(last, text, tmp_path):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 def test_whatever_the_tokenizer_writes_is_read_as_the_slow_path_reads_it(raw, tmp_path):
     source = tmp_path / "raw.txt"
-    source.write_bytes(b"once upon a time\n" + raw.encode("utf-8", "surrogatepass").replace(b"\xed", b"?"))
+    source.write_bytes(b"once upon a time\n" + raw.encode("utf-8", "replace"))
     for pattern in ("words", "whitespace"):
         config = CorpusConfig.model_validate({"source": str(source), "held_out": {"fraction": 0}})
         training = build_corpus(config, TokenizerConfig(pattern=pattern)).training
