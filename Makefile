@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A process a core, each with one thread: tests are many and small.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
-# UMAP compiles itself at its first use and keeps the result: better now than in a person's first map.
-WARM_UP := $(BIN)/python -c 'from lab.embeddings.projection import warm_up; warm_up()'
+# What numba compiles at its first use it keeps: better now than in a person's first map, or first word vectors.
+WARM_UP := $(BIN)/python -c 'from lab.embeddings import projection; from lab.models.word2vec import lab_engine; \
+  projection.warm_up(); lab_engine.warm_up()'
 
 .PHONY: run test test-slow lint format benchmark docs clean help
 

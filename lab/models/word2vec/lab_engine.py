@@ -100,6 +100,14 @@ class LabEngine:
         return known[3]
 
 
+def warm_up() -> None:
+    """Compile the kernels and keep them on disk (a few seconds, once an installation): no first run waits for them."""
+    text, engine = [["a", "b", "c"]] * 10, LabEngine()
+    for architecture in ("cbow", "skipgram"):
+        options = Options(architecture=architecture, min_count=1, epochs=1)
+        engine.train_epoch(engine.start(engine.build(text, options), options, 0), text)
+
+
 def word_ids(corpus: Iterable[Sequence[str]]) -> WordIds:
     """Number the tokens of a corpus in the order of first appearance; sentences are cut at 10,000 tokens."""
     numbers: dict[str, int] = {}
