@@ -255,6 +255,8 @@ def spoken(key: str, value: Any, config: TwoTowerConfig) -> str | None:
 
 def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
     """What every study shows beside its towers: no model, and the strong simple ones."""
+    from importlib.util import find_spec
+
     same = {
         "experiment": "recommender",  # no seed: it changes nothing, and one run serves all of the towers'
         "data": config.data.model_dump(mode="json", exclude_defaults=True),
@@ -262,7 +264,7 @@ def controls(config: TwoTowerConfig) -> list[tuple[str, dict[str, Any]]]:
     }
     names = ["random", "popularity"]
     if config.data.split.kind != "cold_users":  # of new users these know nothing
-        names += ["item_neighbors", "ease"]
+        names += ["item_neighbors", "ease", *(["als"] if find_spec("implicit") else [])]  # iALS: an optional library
     if config.data.source.startswith("wikipedia-"):
         names += ["tfidf", "word_vectors"]
     rows: list[tuple[str, dict[str, Any]]] = [
