@@ -145,7 +145,7 @@ def ranking(quick: bool) -> list[str]:
 
 def ranked(quick: bool) -> dict[str, float]:
     """Seconds of the ranking and of the loop, and the most memory that the process has held until the first is done."""
-    users, items, k = (10_000, 50_000, 100) if quick else (100_000, 100_000, 100)
+    users, items, k = (10_000, 30_000, 100) if quick else (100_000, 100_000, 100)
     rng = np.random.default_rng(0)
     left, right = (rng.normal(size=(n, DIMENSION)).astype(np.float32) for n in (users, items))
     started = time.perf_counter()
