@@ -182,24 +182,16 @@ def _coordinates(source: Source) -> np.ndarray | None:
 
 def _sprite(source: Source) -> Sprite | None:
     """Small pictures of all items, where the run's items are pictures that are still what it read."""
-    from pydantic import ValidationError
-
-    from lab.data.labelled.config import LabelledConfig
-    from lab.data.labelled.items import load_items
     from lab.embeddings.projector import make_sprite
+    from lab.report.thumbnails import pictures_of
 
     run, space = source.run, source.space
     if run is None or len(space) > MOST_PICTURES or "text" in space.metadata.columns:
         return None
-    try:
-        items = load_items(LabelledConfig.model_validate(run.config.get("data")), "optional")
-    except (ValidationError, UserError):
+    items = pictures_of(run)
+    if items is None or items.images is None:
         return None
     places = {item: place for place, item in enumerate(items.ids)}
-    if (
-        items.images is None
-        or items.fingerprint != run.info["data"]["fingerprint"]
-        or not places.keys() >= {*space.ids}
-    ):
+    if not places.keys() >= {*space.ids}:
         return None
     return make_sprite([items.images.picture(places[item]) for item in space.ids])

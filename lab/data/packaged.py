@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -41,16 +42,19 @@ class Packaged:
     checked: str = ""
 
 
+_of_the_sample = partial(  # what is made from the one Wikipedia sample
+    Packaged,
+    origin="https://dumps.wikimedia.org/enwiki/ (shortened in gensim's tests)",
+    licence="CC-BY-SA-3.0",
+    package="gensim",
+    module="gensim",
+    path=_ARTICLES,
+)
 _RECORDS = (
-    Packaged(
+    _of_the_sample(
         name="wikipedia-sample",
         kind="text",
         summary="106 English Wikipedia articles (April 2016) as wiki markup",
-        origin="https://dumps.wikimedia.org/enwiki/ (shortened in gensim's tests)",
-        licence="CC-BY-SA-3.0",
-        package="gensim",
-        module="gensim",
-        path=_ARTICLES,
     ),
     Packaged(
         name="head500",
@@ -113,35 +117,20 @@ _RECORDS = (
         path="data/data/mnist_5k.csv.gz",
         extra="packaged",
     ),
-    Packaged(
+    _of_the_sample(
         name="wikipedia-topics",
         kind="topics",
         summary="paragraphs of the 20 longest articles of wikipedia-sample, each labelled with its article",
-        origin="https://dumps.wikimedia.org/enwiki/ (shortened in gensim's tests)",
-        licence="CC-BY-SA-3.0",
-        package="gensim",
-        module="gensim",
-        path=_ARTICLES,
     ),
-    Packaged(
+    _of_the_sample(
         name="wikipedia-links",
         kind="pairs",
         summary="paragraphs of wikipedia-sample and the titles they link to",
-        origin="https://dumps.wikimedia.org/enwiki/ (shortened in gensim's tests)",
-        licence="CC-BY-SA-3.0",
-        package="gensim",
-        module="gensim",
-        path=_ARTICLES,
     ),
-    Packaged(
+    _of_the_sample(
         name="wikipedia-search",
         kind="pairs",
         summary="headings of wikipedia-sample with their article's title, and the sections under them",
-        origin="https://dumps.wikimedia.org/enwiki/ (shortened in gensim's tests)",
-        licence="CC-BY-SA-3.0",
-        package="gensim",
-        module="gensim",
-        path=_ARTICLES,
     ),
     Packaged(
         name="efficientnet-lite0",

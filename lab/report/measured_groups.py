@@ -155,23 +155,24 @@ def training_share(parts: Sequence[MeasuredRow], test: Test) -> tuple[float, flo
 
 def deterministic(experiment: str) -> bool:
     """Whether an experiment's recipe says that its seed changes nothing."""
-    from lab.config.experiments import load_recipe
-    from lab.errors import LabError
-
-    try:
-        return load_recipe(experiment).deterministic
-    except LabError:  # no longer installed
-        return False
+    recipe = _installed(experiment)
+    return recipe is not None and recipe.deterministic
 
 
 def recipe_version(experiment: str) -> int | None:
     """The version of an experiment's recipe as it is installed; None where it is not."""
+    recipe = _installed(experiment)
+    return None if recipe is None else recipe.version
+
+
+def _installed(experiment: str) -> Any:
+    """The recipe of an experiment, or None."""
     from lab.config.experiments import load_recipe
     from lab.errors import LabError
 
     try:
-        return load_recipe(experiment).version
-    except LabError:
+        return load_recipe(experiment)
+    except LabError:  # no longer installed
         return None
 
 

@@ -54,7 +54,8 @@ def thumbnails(sources: Sequence[MapSource], most_bytes: int = MOST_BYTES) -> Th
             continue
         key = json.dumps(source.run.config.get("data"), sort_keys=True, default=str)
         if key not in known:
-            known[key] = _pictures(source.run)
+            items = pictures_of(source.run)
+            known[key] = {item: (items, place) for place, item in enumerate(items.ids)} if items else {}
         wanted |= {item: known[key][item] for item in source.ids if item in known[key] and item not in wanted}
     ids = list(wanted)[:MOST_PICTURES]
     while ids:
@@ -66,8 +67,8 @@ def thumbnails(sources: Sequence[MapSource], most_bytes: int = MOST_BYTES) -> Th
     return None
 
 
-def _pictures(run: Run) -> dict[str, tuple[Items, int]]:
-    """By id, where its picture is; empty where the run's items are no pictures, or no longer those that it read."""
+def pictures_of(run: Run) -> Items | None:
+    """The pictures that a run read; None where its items are none, or no longer those that it read."""
     from pydantic import ValidationError
 
     from lab.data.labelled.config import LabelledConfig
@@ -76,10 +77,9 @@ def _pictures(run: Run) -> dict[str, tuple[Items, int]]:
     try:
         items = load_items(LabelledConfig.model_validate(run.config.get("data")), "optional")
     except (ValidationError, UserError):
-        return {}
-    if items.images is None or items.fingerprint != (run.info.get("data") or {}).get("fingerprint"):
-        return {}
-    return {item: (items, place) for place, item in enumerate(items.ids)}
+        return None
+    same = items.fingerprint == (run.info.get("data") or {}).get("fingerprint")
+    return items if same and items.images is not None else None
 
 
 def _sheets(pictures: Sequence[tuple[Items, int]], size: int, quality: int) -> list[bytes]:

@@ -85,23 +85,12 @@ def test_indexes_are_told_and_the_used_one_finds_enough(done):
     assert not [metric for metric in done.results["metric"] if "p50" in metric]
 
 
-def test_interrupted_equals_uninterrupted(retriever, done, monkeypatch):
+def test_interrupted_equals_uninterrupted(retriever, done, interrupted):
     from lab.runs.files import remove
-    from lab.runs.writer import RunWriter
 
     whole, path = done.tensors("reranker"), done.path
     remove(path)
-    heard, counted = RunWriter.check_interrupt, []
-
-    def stop(self):
-        counted.append(True)
-        if len(counted) == 14:
-            raise KeyboardInterrupt
-        heard(self)
-
-    monkeypatch.setattr(RunWriter, "check_interrupt", stop)
-    with pytest.raises(KeyboardInterrupt):
-        lab.run(funnel(retriever), quiet=True)
+    interrupted(14, lambda: lab.run(funnel(retriever), quiet=True))
     again = lab.run(funnel(retriever), quiet=True)
     assert again.info["resumed"]
     assert all(np.array_equal(whole[name], values) for name, values in again.tensors("reranker").items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import lab
@@ -12,17 +11,6 @@ from lab.errors import UserError
 from lab.terminal_words import print_neighbors
 
 MLP = {"similarity": {"kind": "mlp", "hidden": [16, 8]}, "objective": {"kind": "logistic", "negatives": 4}}
-
-
-@pytest.fixture
-def pairs(home):
-    """Sixty users in three groups and what they had of their group's fifteen films; a table says the films' groups."""
-    rng = np.random.default_rng(0)
-    rows = [(u, f"f{i + 15 * (u % 3)}") for u in range(60) for i in rng.permutation(15)[:8]]
-    pd.DataFrame(rows, columns=["user_id", "item_id"]).to_csv(home / "pairs.csv", index=False)
-    films = pd.DataFrame({"item_id": [f"f{i}" for i in range(45)], "genre": [f"genre {i // 15}" for i in range(45)]})
-    films.to_csv(home / "films.csv", index=False)
-    return {"source": str(home / "pairs.csv"), "items": str(home / "films.csv")}
 
 
 def config(pairs, **sections):

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import lab
 from lab.errors import UserError
 
 SMALL = {"epochs": 6, "batch_size": 64, "learning_rate": 0.02}
-
-
-@pytest.fixture
-def pairs(home):
-    """Sixty users in three groups and what they had of their group's fifteen films; a table says the films' groups."""
-    rng = np.random.default_rng(0)
-    rows = [(u, f"f{i + 15 * (u % 3)}") for u in range(60) for i in rng.permutation(15)[:8]]
-    pd.DataFrame(rows, columns=["user_id", "item_id"]).to_csv(home / "pairs.csv", index=False)
-    films = pd.DataFrame({"item_id": [f"f{i}" for i in range(45)], "genre": [f"genre {i // 15}" for i in range(45)]})
-    films.to_csv(home / "films.csv", index=False)
-    return {"source": str(home / "pairs.csv"), "items": str(home / "films.csv")}
 
 
 def result(run, metric="ndcg@10", split="test"):
@@ -59,22 +47,10 @@ def test_new_films_are_found_by_what_is_known_of_them(pairs):
     assert values["genres"] > values["ids"] + 0.2
 
 
-def test_interrupted_equals_uninterrupted(home, pairs, monkeypatch):
-    from lab.runs.writer import RunWriter
-
+def test_interrupted_equals_uninterrupted(home, pairs, interrupted, monkeypatch):
     whole = lab.run(towers(pairs), quiet=True).space().vectors
     monkeypatch.setenv("LAB_HOME", str(home / "other"))
-    heard, counted = RunWriter.check_interrupt, []
-
-    def stop(self):
-        counted.append(True)
-        if len(counted) == 20:
-            raise KeyboardInterrupt
-        heard(self)
-
-    monkeypatch.setattr(RunWriter, "check_interrupt", stop)
-    with pytest.raises(KeyboardInterrupt):
-        lab.run(towers(pairs), quiet=True)
+    interrupted(20, lambda: lab.run(towers(pairs), quiet=True))
     again = lab.run(towers(pairs), quiet=True)
     assert again.info["resumed"]
     assert np.array_equal(whole, again.space().vectors)
