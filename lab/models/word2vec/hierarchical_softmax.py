@@ -32,7 +32,7 @@ def climb(hidden, move, outputs, word, parents, codes, rate):  # type: ignore[no
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
 def train_hierarchical_softmax(  # type: ignore[no-untyped-def]
-    inputs, outputs, text, first, last, parents, codes, state, windows, rates
+    inputs, outputs, copies, text, first, last, parents, codes, state, windows, rates
 ):
     """Train on the sentences `first` to `last` (exclusive), in place.
 
@@ -45,7 +45,7 @@ def train_hierarchical_softmax(  # type: ignore[no-untyped-def]
     begin, length = text.starts[first], text.starts[last] - text.starts[first]
     for sentence in range(first, last):
         rate = np.float32(rates[0] + (rates[1] - rates[0]) * (text.starts[sentence] - begin) / length)
-        size, state = surviving_words(text, sentence, words, state)
+        size, state = surviving_words(text, sentence, words, state, copies)
         for center in range(size):
             near, state = context_words(words, size, center, windows, contexts, state)
             if near == 0:

@@ -10,6 +10,10 @@ What makes them fast:
 - Noise words come from a shuffled table that is read in sequence, so the next ones are known and fetched ahead.
 - Text is one array of numbers; nothing here needs Python, so threads work on parts of it without locks (Hogwild, Niu
   et al. 2011, arXiv:1106.5730). One thread alone is deterministic.
+- What slows threads down is not the sharing but the frequent words: their rows are changed by all threads all the
+  time, and each change takes the row out of the other cores' caches. So every thread works on copies of these rows
+  and brings together what it and the others have changed, the more often the more frequent the word (Vuurens et al.
+  2016, arXiv:1606.07822, do so for the top of the tree of hierarchical softmax).
 """
 
 from __future__ import annotations
@@ -44,6 +48,21 @@ class Windows(NamedTuple):
     mean: bool
 
 
+class Copies(NamedTuple):
+    """A thread's copies of the rows of the `2 ** classes - 1` most frequent words, none where `classes` is 0.
+
+    The copy of row r is row `shift + r` of the same matrix. Every `words` words one row of each class is merged; class
+    k is rows 2 ** k - 1 to 2 ** (k + 1) - 2. `inputs`, `outputs` (2 ** classes - 1, d) float32: the rows as they were
+    when the thread last merged its copy.
+    """
+
+    classes: int
+    words: int
+    shift: int
+    inputs: np.ndarray
+    outputs: np.ndarray
+
+
 _MULTIPLIER, _INCREMENT, _HALF = np.uint64(6364136223846793005), np.uint64(1442695040888963407), np.uint64(32)
 
 
@@ -54,7 +73,36 @@ def advance(state):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def surviving_words(text, sentence, words, state):  # type: ignore[no-untyped-def]
+def own_row(row, copies):  # type: ignore[no-untyped-def]
+    """The row that a thread works on: its copy, of a frequent word."""
+    return row + copies.shift if row < (1 << copies.classes) - 1 else row
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def merge_row(matrix, before, shift, row):  # type: ignore[no-untyped-def]
+    """Add what a thread has changed in its copy to the row itself, and what others have changed to the copy."""
+    shared, copy, old = matrix[row], matrix[shift + row], before[row]
+    for j in range(len(shared)):
+        together = shared[j] + (copy[j] - old[j])
+        shared[j] = copy[j] = old[j] = together
+
+
+@njit(nogil=True, cache=True)
+def merge_copies(inputs, outputs, copies, start, stop):  # type: ignore[no-untyped-def]
+    """Merge the copies whose turn comes between two places of the text.
+
+    A class has twice the words of the class before, each about half as frequent, and each has its turn half as often:
+    so any copy is used about as often, some tens of times, between two turns.
+    """
+    for turn in range(start // copies.words, stop // copies.words):
+        for k in range(copies.classes):
+            row = (1 << k) - 1 + turn % (1 << k)
+            merge_row(inputs, copies.inputs, copies.shift, row)
+            merge_row(outputs, copies.outputs, copies.shift, row)
+
+
+@njit(nogil=True, cache=True)
+def surviving_words(text, sentence, words, state, copies):  # type: ignore[no-untyped-def]
     """Put the rows of a sentence's words into `words`, dropped ones left out; return their number and the state."""
     size = 0
     for at in range(text.starts[sentence], text.starts[sentence + 1]):
@@ -62,7 +110,7 @@ def surviving_words(text, sentence, words, state):  # type: ignore[no-untyped-de
         if row >= 0:
             state = advance(state)
             if (state >> _HALF) <= text.keep[row]:
-                words[size] = row
+                words[size] = own_row(row, copies)
                 size += 1
     return size, state
 
@@ -76,19 +124,19 @@ def context_words(words, size, center, windows, contexts, state):  # type: ignor
         reach = 1 + np.int64(((state >> _HALF) * np.uint64(windows.size)) >> _HALF)
     near = 0
     for at in range(max(0, center - reach), min(size, center + reach + 1)):
-        if at != center:
-            contexts[near] = words[at]
-            near += 1
+        contexts[near] = words[at]
+        near += at != center  # the word itself is written over
     return near, state
 
 
 @njit(nogil=True, cache=True)
 def train_negative_sampling(  # type: ignore[no-untyped-def]
-    inputs, outputs, hidden, text, first, last, noise, place, state, windows, rates, labels
+    inputs, outputs, hidden, copies, text, first, last, noise, place, state, windows, rates, labels
 ):
     """Train on the sentences `first` to `last` (exclusive), in place.
 
-    `inputs`, `outputs` (V, d) and `hidden` (1, d, scratch) float32, d a multiple of 16, rows aligned to 64 bytes.
+    `inputs`, `outputs` (V, d), or more rows with copies, and `hidden` (1, d, scratch) float32, d a multiple of 16, rows
+    aligned to 64 bytes.
     `noise` (N,) int32: noise words in random order, read from `place` on. `state`: 64 random bits. `rates`: the
     learning rate at the first word and at the last, in a line between. `labels`: (1, 0, 0, ...), of the word and its
     noise words. The objective is equation 4 of Mikolov et al. 2013, arXiv:1310.4546; a noise word that is the word
@@ -96,7 +144,7 @@ def train_negative_sampling(  # type: ignore[no-untyped-def]
     """
     count = len(labels)
     words = np.empty(np.max(np.diff(text.starts[first : last + 1])), dtype=np.int64)
-    contexts = np.empty(2 * windows.size, dtype=np.int64)
+    contexts = np.empty(2 * windows.size + 1, dtype=np.int64)
     targets, upcoming = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
     only = np.zeros(1, dtype=np.int64)
     weights = np.zeros(count + LANES, dtype=np.float32)
@@ -104,7 +152,9 @@ def train_negative_sampling(  # type: ignore[no-untyped-def]
     begin, length = text.starts[first], text.starts[last] - text.starts[first]
     for sentence in range(first, last):
         rate = np.float32(rates[0] + (rates[1] - rates[0]) * (text.starts[sentence] - begin) / length)
-        size, state = surviving_words(text, sentence, words, state)
+        if copies.classes:
+            merge_copies(inputs, outputs, copies, text.starts[sentence], text.starts[sentence + 1])
+        size, state = surviving_words(text, sentence, words, state, copies)
         for center in range(size):
             near, state = context_words(words, size, center, windows, contexts, state)
             if near == 0:
@@ -113,12 +163,12 @@ def train_negative_sampling(  # type: ignore[no-untyped-def]
                 place = 0
             targets[0], weights[0] = words[center], rate
             for k in range(1, count):
-                targets[k] = noise[place + k - 1]
+                targets[k] = own_row(noise[place + k - 1], copies)
                 weights[k] = 0.0 if targets[k] == targets[0] else rate
             place += count - 1
             upcoming[0] = words[min(center + 1, size - 1)]  # what the next window is going to need
             for k in range(1, count):
-                upcoming[k] = noise[place + k - 1]
+                upcoming[k] = own_row(noise[place + k - 1], copies)
             if center + 1 + windows.size < size:
                 prefetch(inputs, words[center + 1 + windows.size])
             if windows.skipgram:

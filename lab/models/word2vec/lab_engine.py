@@ -15,13 +15,15 @@ from lab.models.word2vec.engine import Options, State, Tick, Vocabulary, choose_
 from lab.models.word2vec.held_out_loss import keep_probability
 from lab.models.word2vec.hierarchical_softmax import train_hierarchical_softmax
 from lab.models.word2vec.huffman import huffman_tree
-from lab.models.word2vec.kernels import Text, Windows, train_negative_sampling
+from lab.models.word2vec.kernels import Copies, Text, Windows, train_negative_sampling
 from lab.models.word2vec.vector_code import LANES
 
 MAX_SENTENCE = 10_000
 MOST_NEGATIVE = 31
 """Noise words that the compiled code, which names each of them, is made for."""
 
+_COPIED_CLASSES = 9  # of words, the 511 most frequent: more copies fill the caches, fewer leave rows contended
+_APART = {"skipgram": 3.2, "cbow": 6.4}  # words of all threads, times rate; skip-gram trains several pairs a word
 _CHUNK = 50_000  # words a thread goes through before it looks whether to stop: a tenth of a second at most
 _TICK_SECONDS = 0.1
 
@@ -56,6 +58,7 @@ class LabEngine:
     def __init__(self) -> None:
         self._corpus: tuple[Iterable[Sequence[str]], WordIds] | None = None
         self._text: tuple[WordIds, Vocabulary, float, Text] | None = None
+        self._order: tuple[int, np.ndarray] | None = None
 
     def build(self, corpus: Iterable[Sequence[str]], options: Options) -> Vocabulary:
         """See `Engine.build`."""
@@ -74,14 +77,30 @@ class LabEngine:
         """See `Engine.train_epoch`. An error in the corpus or in `tick` ends the epoch and is raised here."""
         options, vocabulary = state.options, state.vocabulary
         text = self._text_of(self._numbered(corpus), vocabulary, options.subsample)
-        inputs, outputs = _aligned(state.input_vectors), _aligned(state.output_vectors)
+        rates = options.learning_rates(state.epoch)
+        words = _words_between_merges(options, max(rates))
+        classes = min(_COPIED_CLASSES, (len(vocabulary) + 1).bit_length() - 1) if words else 0
+        inputs = _aligned(state.input_vectors, options.threads, classes)
+        outputs = _aligned(state.output_vectors, options.threads, classes)
+        rows = 2**classes - 1
+        copies = [
+            Copies(classes, words, len(vocabulary) + thread * rows, inputs[:rows].copy(), outputs[:rows].copy())
+            for thread in range(options.threads)
+        ]
         generator = np.random.default_rng((state.generators["seed"], state.epoch))
-        train = _kernel(inputs, outputs, text, vocabulary, options, generator)
-        _train_parts(train, text.starts, options.learning_rates(state.epoch), options.threads, generator, tick)
+        if options.objective == "negative-sampling":
+            noise = self._noise(vocabulary, options, state.generators["seed"], generator)
+            train = _tell_apart(inputs, outputs, copies, text, noise, options)
+        else:
+            train = _climb(inputs, outputs, copies, text, vocabulary, options)
+        _train_parts(train, text.starts, rates, options.threads, generator, tick)
+        for copy in copies:
+            _merge(inputs, copy.inputs, copy.shift)
+            _merge(outputs, copy.outputs, copy.shift)
         return replace(
             state,
-            input_vectors=np.ascontiguousarray(inputs[:, : options.vector_size]),
-            output_vectors=np.ascontiguousarray(outputs[:, : options.vector_size]),
+            input_vectors=np.ascontiguousarray(inputs[: len(state.input_vectors), : options.vector_size]),
+            output_vectors=np.ascontiguousarray(outputs[: len(state.output_vectors), : options.vector_size]),
             epoch=state.epoch + 1,
         )
 
@@ -98,6 +117,13 @@ class LabEngine:
             keep = (keep_probability(vocabulary.counts, subsample) * (2**32 - 1)).astype(np.uint32)
             known = self._text = (numbered, vocabulary, subsample, Text(numbered.ids, numbered.starts, rows, keep))
         return known[3]
+
+    def _noise(self, vocabulary: Vocabulary, options: Options, seed: int, generator: np.random.Generator) -> np.ndarray:
+        """The noise words of an epoch, (N,) int32: in an order that is drawn once, from another place on."""
+        words = noise_words(vocabulary.counts, options.ns_exponent, generator.random())
+        if self._order is None or self._order[0] != seed or len(self._order[1]) != len(words):
+            self._order = seed, np.random.default_rng(seed).permutation(len(words)).astype(np.int32)
+        return np.roll(words[self._order[1]], generator.integers(len(words)))
 
 
 def warm_up() -> None:
@@ -135,37 +161,50 @@ def noise_words(counts: np.ndarray, exponent: float, offset: float = 0.5) -> np.
 _Train = Callable[[int, int, int, np.uint64, tuple[float, float]], None]
 
 
-def _kernel(
+def _windows(options: Options) -> Windows:
+    return Windows(options.window, options.shrink_windows, options.architecture == "skipgram", options.cbow_mean)
+
+
+def _climb(
     inputs: np.ndarray,
     outputs: np.ndarray,
+    copies: Sequence[Copies],
     text: Text,
     vocabulary: Vocabulary,
     options: Options,
-    generator: np.random.Generator,
 ) -> _Train:
-    """Put together what the kernel of the objective works on."""
-    windows = Windows(options.window, options.shrink_windows, options.architecture == "skipgram", options.cbow_mean)
-    if options.objective == "hierarchical-softmax":
-        tree = huffman_tree(vocabulary.counts)
+    """Put together what hierarchical softmax works on."""
+    windows, tree = _windows(options), huffman_tree(vocabulary.counts)
 
-        def climb(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
-            train_hierarchical_softmax(
-                inputs, outputs, text, first, last, tree.parents, tree.codes, state, windows, rates
-            )
-
-        return climb
-
-    noise = generator.permutation(noise_words(vocabulary.counts, options.ns_exponent, generator.random()))
-    places = [len(noise) * thread // options.threads for thread in range(options.threads)]
-    hidden = [_aligned(np.zeros((1, inputs.shape[1]), np.float32)) for _ in range(options.threads)]
-    labels = (1.0,) + (0.0,) * options.negative
-
-    def tell_apart(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
-        places[thread] = train_negative_sampling(
-            inputs, outputs, hidden[thread], text, first, last, noise, places[thread], state, windows, rates, labels
+    def train(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
+        train_hierarchical_softmax(
+            inputs, outputs, copies[thread], text, first, last, tree.parents, tree.codes, state, windows, rates
         )
 
-    return tell_apart
+    return train
+
+
+def _tell_apart(
+    inputs: np.ndarray,
+    outputs: np.ndarray,
+    copies: Sequence[Copies],
+    text: Text,
+    noise: np.ndarray,
+    options: Options,
+) -> _Train:
+    """Put together what negative sampling works on."""
+    windows, threads = _windows(options), options.threads
+    places = [len(noise) * thread // threads for thread in range(threads)]
+    hidden = [_aligned(np.zeros((1, inputs.shape[1]), np.float32)) for _ in range(threads)]
+    labels = (1.0,) + (0.0,) * options.negative
+
+    def train(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
+        scratch, place = hidden[thread], places[thread]
+        places[thread] = train_negative_sampling(
+            inputs, outputs, scratch, copies[thread], text, first, last, noise, place, state, windows, rates, labels
+        )
+
+    return train
 
 
 def _train_parts(
@@ -213,11 +252,33 @@ def _train_parts(
             future.result()
 
 
-def _aligned(matrix: np.ndarray) -> np.ndarray:
-    """A copy whose rows are longer by zeros up to a multiple of 16 floats and begin at multiples of 64 bytes."""
-    width = -(-matrix.shape[1] // LANES) * LANES
-    room = np.zeros(len(matrix) * width + LANES, dtype=np.float32)
+def _words_between_merges(options: Options, rate: float) -> int:
+    """How many words a thread goes through between two merges of a class of copies; 0: it has no copies.
+
+    What threads change apart is added up, so it has to be small: the higher the rate and the more threads there are,
+    the sooner they merge. Below 16 words merging takes longer than sharing rows would.
+    """
+    if options.threads == 1 or options.objective == "hierarchical-softmax":
+        return 0
+    words = int(_APART[options.architecture] / (rate * options.threads))
+    return min(words, 512) if words >= 16 else 0
+
+
+def _merge(matrix: np.ndarray, before: np.ndarray, shift: int) -> None:
+    """Add what a thread has changed in its copies since it last merged them."""
+    matrix[: len(before)] += matrix[shift : shift + len(before)] - before
+
+
+def _aligned(matrix: np.ndarray, threads: int = 1, classes: int = 0) -> np.ndarray:
+    """A copy whose rows are longer by zeros up to a multiple of 16 floats and begin at multiples of 64 bytes.
+
+    Behind it, for each thread, the first `2 ** classes - 1` rows once more.
+    """
+    frequent = matrix[: 2**classes - 1]
+    rows, width = len(matrix) + threads * len(frequent), -(-matrix.shape[1] // LANES) * LANES
+    room = np.zeros(rows * width + LANES, dtype=np.float32)
     offset = (-room.ctypes.data % 64) // 4
-    copy = room[offset : offset + len(matrix) * width].reshape(len(matrix), width)
-    copy[:, : matrix.shape[1]] = matrix
+    copy = room[offset : offset + rows * width].reshape(rows, width)
+    copy[: len(matrix), : matrix.shape[1]] = matrix
+    copy[len(matrix) :, : matrix.shape[1]] = np.tile(frequent, (threads, 1))
     return copy

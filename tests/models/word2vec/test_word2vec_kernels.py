@@ -7,11 +7,12 @@ import pytest
 
 from lab.models.word2vec.hierarchical_softmax import train_hierarchical_softmax
 from lab.models.word2vec.huffman import huffman_tree
-from lab.models.word2vec.kernels import Text, Windows, train_negative_sampling
+from lab.models.word2vec.kernels import Copies, Text, Windows, merge_copies, train_negative_sampling
 
-WORDS, WIDTH = 40, 32
+WORDS, WIDTH = 40, 80  # columns are taken 64 and 16 at a time
 COUNTS = np.arange(WORDS, 0, -1) ** 2
 RATES = (0.1, 0.05)
+NO_COPIES = Copies(0, 1, 0, np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32))
 
 
 class Drawn:
@@ -108,7 +109,8 @@ def vectors():
 @pytest.mark.parametrize(
     ("size", "shrink", "mean"), [(3, True, True), (2, False, True), (4, True, False)], ids=["mean", "fixed", "sum"]
 )
-def test_negative_sampling_does_what_plain_numpy_does(skipgram, negative, size, shrink, mean, text, vectors):
+@pytest.mark.parametrize("classes", [0, 3], ids=["rows", "copies"])
+def test_negative_sampling_does_what_plain_numpy_does(classes, skipgram, negative, size, shrink, mean, text, vectors):
     windows = Windows(size, shrink, skipgram, mean)
     noise = np.random.default_rng(5).integers(0, 12, 4096).astype(np.int32)  # few words: doubles, and the word itself
     place, state = 7, 2**63 + 11
@@ -124,9 +126,14 @@ def test_negative_sampling_does_what_plain_numpy_does(skipgram, negative, size, 
     start = [matrix.copy() for matrix in vectors]
     hidden, labels = aligned(np.zeros((1, WIDTH))), (1.0,) + (0.0,) * negative
     sentences = len(text.starts) - 1
+    rows = 2**classes - 1  # of frequent words, trained on copies behind the others
+    grown = [aligned(np.concatenate([matrix, matrix[:rows]])) for matrix in vectors]
+    copies = Copies(classes, 5, WORDS, *(matrix[:rows].copy() for matrix in vectors))
     reached = train_negative_sampling(
-        *vectors, hidden, text, 0, sentences, noise, 7, np.uint64(state), windows, RATES, labels
+        *grown, hidden, copies, text, 0, sentences, noise, 7, np.uint64(state), windows, RATES, labels
     )
+    merge_copies(*grown, copies, 0, 5 * 2 ** max(0, classes - 1))
+    vectors = [matrix[:WORDS] for matrix in grown]
     assert reached == place
     assert np.abs(vectors[0] - start[0]).max() > 0.05
     assert np.abs(vectors[1] - start[1]).max() > 0.05
@@ -146,7 +153,7 @@ def test_hierarchical_softmax_does_what_plain_numpy_does(skipgram, mean, text, v
     inputs, outputs = reference(*vectors, text, windows, state, targets_of, shared=False)
     start = [matrix.copy() for matrix in vectors]
     train_hierarchical_softmax(
-        *vectors, text, 0, len(text.starts) - 1, tree.parents, tree.codes, np.uint64(state), windows, RATES
+        *vectors, NO_COPIES, text, 0, len(text.starts) - 1, tree.parents, tree.codes, np.uint64(state), windows, RATES
     )
     assert all(np.abs(now - before).max() > 0.05 for now, before in zip(vectors, start, strict=True))
     assert np.abs(vectors[0] - inputs).max() < 1e-5
@@ -164,6 +171,21 @@ def test_the_sigmoid_is_exact_to_a_millionth():
         inputs[1, 0], outputs[0, 0] = 1, score
         windows = Windows(1, False, True, True)
         train_negative_sampling(
-            inputs, outputs, hidden, text, 0, 1, noise, 0, np.uint64(1), windows, (1.0, 1.0), (1.0, 0.0)
+            inputs, outputs, hidden, NO_COPIES, text, 0, 1, noise, 0, np.uint64(1), windows, (1.0, 1.0), (1.0, 0.0)
         )
         assert outputs[0, 0] - score == pytest.approx(1 - sigmoid(np.clip(score, -30, 30)), abs=4e-6)
+
+
+def test_what_two_threads_change_in_their_copies_adds_up():
+    generator = np.random.default_rng(6)
+    begun = generator.normal(size=(7, 16)).astype(np.float32)
+    changes = generator.normal(size=(2, 3, 16)).astype(np.float32)
+    inputs, outputs = (np.concatenate([begun, begun[:3] + changes[0], begun[:3] + changes[1]]) for _ in range(2))
+    threads = [Copies(2, 10, shift, begun[:3].copy(), begun[:3].copy()) for shift in (7, 10)]
+    for copies in (*threads, threads[0]):
+        merge_copies(inputs, outputs, copies, 40, 60)  # two turns: all rows of both classes
+    for matrix in (inputs, outputs):
+        assert np.allclose(matrix[:3], begun[:3] + changes.sum(axis=0), atol=1e-5)
+        assert np.array_equal(matrix[3:7], begun[3:])
+        assert np.array_equal(matrix[7:10], matrix[:3])  # the first thread has seen both changes
+        assert np.allclose(matrix[10:], matrix[:3], atol=1e-5)
