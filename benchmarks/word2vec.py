@@ -23,15 +23,16 @@ from pathlib import Path
 import numpy as np
 from gensim.models import Word2Vec
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from lab.data.config import CorpusConfig
 from lab.data.corpus import Corpus, Sentences, build_corpus
 from lab.data.tokenizer import TokenizerConfig
 from lab.embeddings.space import EmbeddingSpace
 from lab.evaluate import evaluate_space
-from lab.models.word2vec.engine import Engine, Options, State
+from lab.models.word2vec.engine import Engine, Options, State, Vocabulary
 from lab.models.word2vec.gensim_engine import GensimEngine
-from lab.models.word2vec.held_out_loss import hold_out, pair_losses
+from lab.models.word2vec.held_out_loss import hold_out, keep_probability, pair_losses
 from lab.models.word2vec.lab_engine import LabEngine
 
 THREADS = 2
@@ -82,6 +83,7 @@ def main() -> None:
             options = Options(architecture=architecture, vector_size=dimension, threads=THREADS, epochs=1)
             ratios[architecture, dimension] = speed(corpus.training, options, rounds=1 if asked.quick else 3)
     if not asked.quick:
+        arithmetic(corpus.training)
         for architecture in ARCHITECTURES:
             quality(corpus, Options(architecture=architecture, threads=THREADS), range(asked.seeds))
         with tempfile.TemporaryDirectory() as folder:
@@ -164,6 +166,45 @@ def speed(text: Sentences, options: Options, rounds: int) -> float:
         flush=True,
     )
     return float(ratio[0])
+
+
+def arithmetic(text: Sentences) -> None:
+    """Print how much of the processor's arithmetic the kernels use, one thread, against a large matrix product."""
+    side = 1500
+    left = np.random.default_rng(0).random((side, side), dtype=np.float32)
+    with threadpool_limits(1):
+        product = min(timed(lambda: left @ left)[1] for _ in range(5))
+    print(f"a product of matrices of {side} columns: {2 * side**3 / product / 1e9:.0f} GFLOP/s by one thread")
+    for architecture in ARCHITECTURES:
+        for dimension in (100, 300):
+            options = Options(architecture=architecture, vector_size=dimension)
+            engine = LabEngine()
+            vocabulary = engine.build(text, options)
+            state = engine.start(vocabulary, options, seed=0)
+            engine.train_epoch(state, text)
+            seconds = min(timed(lambda: engine.train_epoch(state, text))[1] for _ in range(3))  # noqa: B023
+            windows, pairs = windows_and_pairs(text, vocabulary, options)
+            outputs, width = options.negative + 1, -(-dimension // 16) * 16
+            if architecture == "skipgram":
+                operations = 6 * pairs * outputs * width
+            else:
+                operations = 6 * windows * outputs * width + 2 * pairs * width
+            print(f"{architecture} {dimension}: {operations / seconds / 1e9:.0f} GFLOP/s of useful operations")
+
+
+def windows_and_pairs(text: Sentences, vocabulary: Vocabulary, options: Options) -> tuple[float, float]:
+    """How many windows an epoch has, and how many pairs of a word and a context word, but for chance."""
+    keep = keep_probability(vocabulary.counts, options.subsample)
+    generator, index = np.random.default_rng(0), vocabulary.index
+    lengths = np.array(
+        [
+            np.count_nonzero(generator.random(len(rows)) < keep[rows])
+            for rows in ([index[word] for word in sentence if word in index] for sentence in text)
+        ]
+    )
+    reach = np.arange(1, options.window + 1)[:, None]
+    within = np.minimum(reach, np.maximum(lengths - 1, 0))
+    return float(lengths[lengths > 1].sum()), float((2 * within * lengths - within * (within + 1)).sum(1).mean())
 
 
 def gensim_on_a_file(text: Sentences, options: Options) -> Callable[[], object]:

@@ -43,6 +43,11 @@ class ModelConfig(Section):
     negative: PositiveInt = Field(5, description="noise words per pair (negative sampling only)")
     ns_exponent: float = Field(0.75, description="noise words are drawn in proportion to count ** ns_exponent")
     cbow_mean: bool = Field(True, description="average the context vectors (else sum)")
+    subwords: tuple[PositiveInt, PositiveInt] | None = Field(
+        None,
+        description="[3, 6]: a word's vector is the mean of its own and those of its n-grams of 3 to 6 characters, as "
+        "in fastText; words never seen have a vector, too (lab engine, negative sampling)",
+    )
     subsample: Annotated[float, Field(ge=0, lt=1)] = Field(
         1e-3, description="threshold for dropping frequent words; 0: none"
     )
@@ -51,8 +56,8 @@ class ModelConfig(Section):
 class TrainConfig(Section):
     """How long and how fast."""
 
-    engine: Literal["gensim", "lab"] = Field(
-        "gensim", description="lab: the same objectives several times as fast, noise words shared within a window"
+    engine: Literal["lab", "gensim"] = Field(
+        "lab", description="lab: noise words shared within a window, several times as fast; gensim: the reference"
     )
     epochs: PositiveInt = Field(5, description="passes over the corpus")
     learning_rate: PositiveFloat = Field(0.025, description="at the start")
@@ -96,9 +101,23 @@ class Word2VecConfig(ExperimentConfig):
     train: TrainConfig = Field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
 
+    @model_validator(mode="after")
+    def _subwords(self) -> Self:
+        span = self.model.subwords
+        if span is None:
+            return self
+        if span[0] > span[1]:
+            raise ValueError(f"model.subwords: {list(span)}: the shortest n-grams come first")
+        if self.train.engine == "gensim" or self.model.objective == "hierarchical-softmax":
+            raise ValueError("model.subwords: only with train.engine=lab and model.objective=negative-sampling")
+        if self.train.start_from is not None:
+            raise ValueError("model.subwords: train.start_from has vectors of whole words; leave out one of the two")
+        return self
+
 
 EVALUATION = "held-out text"
 PROBE_TOKENS = 20_000
+NGRAMS_A_WORD = 8  # different ones, to a word of a vocabulary of ten thousand words
 
 
 def plan(config: Word2VecConfig) -> DataFacts:
@@ -209,7 +228,7 @@ def measure(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[floa
     values = {"learning_rate": state.options.learning_rates(state.epoch)[0]}
     shown = {}
     if len(pairs):
-        losses.append(float(pair_losses(pairs, state.input_vectors, state.output_vectors).mean()))
+        losses.append(float(pair_losses(pairs, state.word_vectors, state.output_vectors).mean()))
         shown = {"loss": losses[-1]}
     run.metric(state.epoch, **shown, **values)
     run.progress(state.epoch, state.options.epochs, **shown)
@@ -239,7 +258,7 @@ def as_space(state: State) -> EmbeddingSpace:
 
     words, counts = state.vocabulary.words, state.vocabulary.counts
     metadata = {"count": counts, "rank": range(1, len(words) + 1)}
-    return EmbeddingSpace(words, state.input_vectors, metadata, name="words")
+    return EmbeddingSpace(words, state.word_vectors, metadata, name="words")
 
 
 def record_loss(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[float]) -> None:
@@ -248,7 +267,7 @@ def record_loss(run: RunWriter, state: State, pairs: HeldOutPairs, losses: list[
     from lab.models.word2vec.held_out_loss import pair_losses, sentence_losses
 
     options = state.options
-    each = pair_losses(pairs, state.input_vectors, state.output_vectors)
+    each = pair_losses(pairs, state.word_vectors, state.output_vectors)
     numbers, values, sizes = sentence_losses(pairs, each)
     predicted = "a word from its window" if options.architecture == "cbow" else "a word from one neighbour"
     run.result(
@@ -311,19 +330,32 @@ def estimate(config: Word2VecConfig) -> Estimate:
     # Heaps' law: different words grow as a power of the text's length, that of frequent ones likewise.
     words = vocabulary.types * (total / tokens) ** 0.6 / config.vocabulary.min_count
     words = min(words, config.vocabulary.max_vocab or words)
-    # The space, the model and two checkpoints, the last three with two matrices each; scores and the rest.
-    disk = words * config.model.vector_size * 4 * 7 + 2_000_000
+    # The model and two checkpoints with an input matrix each, the space and three output matrices; the rest.
+    rows = words * (1 + NGRAMS_A_WORD if config.model.subwords else 1)
+    disk = (rows * 3 + words * 4) * config.model.vector_size * 4 + 2_000_000
     return Estimate(seconds=3 + total / 200_000 + seconds, bytes=round(disk))
 
 
 def load_encoder(run: Run) -> Encoder:
-    """Embed texts as the mean of their words' vectors, with the run's own tokenizer and phrases."""
+    """Embed texts as the mean of their words' vectors, with the run's own tokenizer and phrases.
+
+    With sub-words, a word that was never seen has the mean of its n-grams' vectors.
+    """
     from lab.data.tokenizer import tokenize
     from lab.models.word2vec.encoder import MeanOfWords
+    from lab.models.word2vec.subwords import subwords
 
     kept = run.json("tokenizer")
     tokenizer = TokenizerConfig.model_validate(kept["config"])
-    return MeanOfWords(run.space("words"), lambda text: tokenize(text, tokenizer, kept["phrases"]))
+    space, span = run.space("words"), run.config["model"].get("subwords")
+
+    def tokens_of(text: str) -> list[str]:
+        return tokenize(text, tokenizer, kept["phrases"])
+
+    if span is None:
+        return MeanOfWords(space, tokens_of)
+    made, vectors = subwords(tuple(map(str, space.ids)), tuple(span)), run.tensors("word2vec")["input_vectors"]
+    return MeanOfWords(space, tokens_of, lambda word: made.vector(word, vectors))
 
 
 def engine_options(config: Word2VecConfig) -> Options:
@@ -339,7 +371,7 @@ def engine_options(config: Word2VecConfig) -> Options:
 recipe = Recipe(
     name="word2vec",
     summary="word vectors from running text: CBOW and skip-gram, negative sampling and hierarchical softmax",
-    version=1,
+    version=2,
     config=Word2VecConfig,
     plan=plan,
     run=run,

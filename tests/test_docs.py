@@ -26,7 +26,7 @@ PLACEHOLDERS = re.compile(r" (RUN|A B|NAME)\b")  # a form to fill in, not a comm
 SHORTER = [  # what would take minutes is planned only, or trained for a moment
     (r"^lab run quickstart", "--dry-run"),
     (r"^lab run two_tower/wikipedia-links", "--dry-run"),
-    (r"^lab run word2vec/(cbow|skipgram)$", "train.epochs=1"),
+    (r"^lab run word2vec/(cbow|skipgram|subwords)$", "train.epochs=1"),
     (r"^lab run two_tower/(wikipedia-search|funnel|new-users|new-items)", "--dry-run"),
     (r"^lab run studies/", "--dry-run"),
     (r"^lab run autoencoder/convolutional$", "--dry-run"),

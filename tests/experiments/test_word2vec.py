@@ -92,8 +92,10 @@ def test_every_option_of_the_engine_is_a_key():
         },
     }
     options = engine_options(Word2VecConfig.model_validate(changed))
-    assert vars(options) == {name: value for section in changed.values() for name, value in section.items()}
-    assert all(value != getattr(Options(), name) for name, value in vars(options).items())
+    values = {name: value for section in changed.values() for name, value in section.items()}
+    assert vars(options) == values | {"subwords": None}  # not with hierarchical softmax
+    assert all(value != getattr(Options(), name) for name, value in values.items())
+    assert engine_options(Word2VecConfig.model_validate({"model": {"subwords": [3, 6]}})).subwords == (3, 6)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,10 @@ def test_every_option_of_the_engine_is_a_key():
         ({"model": {"vector_size": 0}}, "greater than or equal to 1"),
         ({"model": {"architecture": "glove"}}, "'cbow' or 'skipgram'"),
         ({"vocabulary": {"min_cuont": 3}}, "Extra inputs"),
+        ({"model": {"subwords": [4, 3]}}, "the shortest n-grams come first"),
+        ({"model": {"subwords": [3, 6]}, "train": {"engine": "gensim"}}, "only with train.engine=lab"),
+        ({"model": {"subwords": [3, 6], "objective": "hierarchical-softmax"}}, "model.objective=negative-sampling"),
+        ({"model": {"subwords": [3, 6]}, "train": {"start_from": "run:last"}}, "leave out one of the two"),
     ],
 )
 def test_impossible_configs_are_refused(keys, message):
@@ -271,6 +277,23 @@ def test_another_process_embeds_words_as_the_run_did(files, home):
     assert (encoded[-3] == space["new_york"]).all()
     assert np.allclose(encoded[-2], (space["cat"] + space["bread"]) / 2, rtol=1e-6)
     assert np.isnan(encoded[-1]).all()
+
+
+def test_with_subwords_words_never_seen_have_a_vector(files, home):
+    run = lab.run(config_of(files, model={"subwords": [2, 4]}), quiet=True)
+    space, encoder = run.space(), run.encoder()
+    unseen, seen, strange = encoder.encode(["breads", "bread", "qqq"])
+    assert "breads" not in space
+    assert (seen == space["bread"]).all()
+    assert np.isnan(strange).all()
+    assert space.neighbors(unseen[None], k=1).ids[0, 0] == "bread"
+    losses = run.metrics["loss"].dropna()
+    assert losses.iloc[-1] < losses.iloc[0]
+    few, many = (
+        recipe.estimate(Word2VecConfig.model_validate(config_of(files, model=model))).bytes
+        for model in ({}, {"subwords": [2, 4]})
+    )
+    assert many > few
 
 
 def test_the_estimate_grows_with_the_work(files):

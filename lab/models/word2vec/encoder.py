@@ -15,14 +15,21 @@ class MeanOfWords:
     """Embeds a text as the mean vector of its words that have one.
 
     `space`: the word vectors. `tokens_of`: the function from a text to its words that the vectors were trained with.
+    `vector_of`: the vector (d,) of a word that is not in the space, or None where it has none.
     """
 
     kind: Literal["image", "text"] = "text"
 
-    def __init__(self, space: EmbeddingSpace, tokens_of: Callable[[str], list[str]]) -> None:
+    def __init__(
+        self,
+        space: EmbeddingSpace,
+        tokens_of: Callable[[str], list[str]],
+        vector_of: Callable[[str], np.ndarray | None] = lambda word: None,
+    ) -> None:
         self._rows = {str(word): row for row, word in enumerate(space.ids)}
         self._vectors = space.vectors
         self._tokens_of = tokens_of
+        self._vector_of = vector_of
 
     def encode(self, items: Sequence[str]) -> np.ndarray:
         """Return (n, d) float32, NaN for a text without a known word.
@@ -33,7 +40,10 @@ class MeanOfWords:
         encoded = np.full((len(items), self._vectors.shape[1]), np.nan, dtype=np.float32)
         for place, item in enumerate(items):
             words = [item] if item in self._rows else self._tokens_of(item)
-            rows = [self._rows[word] for word in words if word in self._rows]
-            if rows:
-                encoded[place] = self._vectors[rows].mean(axis=0, dtype=np.float64)
+            vectors = [
+                self._vectors[self._rows[word]] if word in self._rows else self._vector_of(word) for word in words
+            ]
+            known = [vector for vector in vectors if vector is not None]
+            if known:
+                encoded[place] = np.mean(known, axis=0, dtype=np.float64)
         return encoded

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lab.errors import UserError
+from lab.models.word2vec.subwords import subwords
 
 SCHEDULES: Mapping[str, Callable[[float], float]] = {
     "linear": lambda done: done,
@@ -35,7 +36,8 @@ class Options:
 
     `architecture`: "cbow" or "skipgram". `objective`: "negative-sampling" or "hierarchical-softmax".
     `window`, `vector_size`, `negative`, `epochs`, `threads`, `batch_words`: counts. `min_count`, `max_vocab`: see
-    `choose_words`. `subsample`: 0 is none. `schedule`: how the learning rate goes from the first to the last epoch,
+    `choose_words`. `subwords`: the shortest and longest n-grams that words are made of, see `subwords`; None: words
+    are whole. `subsample`: 0 is none. `schedule`: how the learning rate goes from the first to the last epoch,
     "linear", "cosine" (half a wave) or "constant"; within an epoch it goes in a line, with the words seen.
     """
 
@@ -47,6 +49,7 @@ class Options:
     negative: int = 5
     ns_exponent: float = 0.75
     cbow_mean: bool = True
+    subwords: tuple[int, int] | None = None
     subsample: float = 1e-3
     min_count: int = 5
     max_vocab: int | None = None
@@ -92,7 +95,8 @@ class Vocabulary:
 class State:
     """A trained or half-trained model, complete: an engine needs nothing else to go on.
 
-    `input_vectors` (V, d) float32, the word vectors; `output_vectors` (V, d) float32, of the words as targets or, for
+    `input_vectors` (V, d) float32, the word vectors, or, with sub-words, (V + n-grams, d), what they are made of;
+    `output_vectors` (V, d) float32, of the words as targets or, for
     hierarchical softmax, of the tree's inner nodes (the last row is unused); `epoch`: epochs done; `generators`: the
     state of every random generator as JSON values.
     """
@@ -103,6 +107,13 @@ class State:
     output_vectors: np.ndarray
     epoch: int
     generators: dict[str, Any]
+
+    @cached_property
+    def word_vectors(self) -> np.ndarray:
+        """The vectors (V, d) float32 of the vocabulary's words."""
+        if self.options.subwords is None:
+            return self.input_vectors
+        return subwords(self.vocabulary.words, self.options.subwords).word_vectors(self.input_vectors)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return what goes into a safetensors file."""
@@ -151,10 +162,9 @@ class Engine(Protocol):
         ...
 
 
-def first_vectors(vocabulary: Vocabulary, options: Options, seed: int) -> np.ndarray:
-    """Draw input vectors (V, d) float32 uniformly in [-1/d, 1/d), as gensim has them."""
-    shape = (len(vocabulary), options.vector_size)
-    drawn = np.random.default_rng(seed).random(shape, dtype=np.float32)
+def first_vectors(rows: int, options: Options, seed: int) -> np.ndarray:
+    """Draw input vectors (rows, d) float32 uniformly in [-1/d, 1/d), as gensim has them."""
+    drawn = np.random.default_rng(seed).random((rows, options.vector_size), dtype=np.float32)
     return (drawn * np.float32(2) - np.float32(1)) / np.float32(options.vector_size)
 
 

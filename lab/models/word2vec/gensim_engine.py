@@ -36,7 +36,7 @@ class GensimEngine:
     def start(self, vocabulary: Vocabulary, options: Options, seed: int) -> State:
         """See `Engine.start`: inputs uniform in [-1/d, 1/d), outputs zero, as gensim has them."""
         model = self._workbench(vocabulary, options)
-        inputs = first_vectors(vocabulary, options, seed)
+        inputs = first_vectors(len(vocabulary), options, seed)
         model.random = np.random.RandomState(seed)
         return State(
             vocabulary=vocabulary,

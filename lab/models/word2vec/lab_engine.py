@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -16,6 +17,7 @@ from lab.models.word2vec.held_out_loss import keep_probability
 from lab.models.word2vec.hierarchical_softmax import train_hierarchical_softmax
 from lab.models.word2vec.huffman import huffman_tree
 from lab.models.word2vec.kernels import Copies, Text, Windows, train_negative_sampling
+from lab.models.word2vec.subwords import subwords
 from lab.models.word2vec.vector_code import LANES
 
 MAX_SENTENCE = 10_000
@@ -23,7 +25,7 @@ MOST_NEGATIVE = 31
 """Noise words that the compiled code, which names each of them, is made for."""
 
 _COPIED_CLASSES = 9  # of words, the 511 most frequent: more copies fill the caches, fewer leave rows contended
-_APART = {"skipgram": 3.2, "cbow": 6.4}  # words of all threads, times rate; skip-gram trains several pairs a word
+_APART = {"skipgram": 3.2, "cbow": 8.0}  # words of all threads, times rate; skip-gram trains several pairs a word
 _CHUNK = 50_000  # words a thread goes through before it looks whether to stop: a tenth of a second at most
 _TICK_SECONDS = 0.1
 
@@ -70,8 +72,12 @@ class LabEngine:
         """See `Engine.start`: inputs uniform in [-1/d, 1/d), outputs zero, as gensim has them."""
         if options.objective == "negative-sampling" and options.negative > MOST_NEGATIVE:
             raise UserError(f"model.negative: the lab engine draws at most {MOST_NEGATIVE}; use train.engine=gensim")
-        inputs = first_vectors(vocabulary, options, seed)
-        return State(vocabulary, options, inputs, np.zeros_like(inputs), epoch=0, generators={"seed": seed})
+        rows = len(vocabulary)
+        if options.subwords is not None:
+            rows += len(subwords(vocabulary.words, options.subwords).index)
+        inputs = first_vectors(rows, options, seed)
+        outputs = np.zeros((len(vocabulary), options.vector_size), dtype=np.float32)
+        return State(vocabulary, options, inputs, outputs, epoch=0, generators={"seed": seed})
 
     def train_epoch(self, state: State, corpus: Iterable[Sequence[str]], tick: Tick | None = None) -> State:
         """See `Engine.train_epoch`. An error in the corpus or in `tick` ends the epoch and is raised here."""
@@ -90,7 +96,8 @@ class LabEngine:
         generator = np.random.default_rng((state.generators["seed"], state.epoch))
         if options.objective == "negative-sampling":
             noise = self._noise(vocabulary, options, state.generators["seed"], generator)
-            train = _tell_apart(inputs, outputs, copies, text, noise, options)
+            kernel = _tell_apart if options.subwords is None else partial(_tell_apart_by_parts, vocabulary)
+            train = kernel(inputs, outputs, copies, text, noise, options)
         else:
             train = _climb(inputs, outputs, copies, text, vocabulary, options)
         _train_parts(train, text.starts, rates, options.threads, generator, tick)
@@ -193,10 +200,8 @@ def _tell_apart(
     options: Options,
 ) -> _Train:
     """Put together what negative sampling works on."""
-    windows, threads = _windows(options), options.threads
-    places = [len(noise) * thread // threads for thread in range(threads)]
-    hidden = [_aligned(np.zeros((1, inputs.shape[1]), np.float32)) for _ in range(threads)]
-    labels = (1.0,) + (0.0,) * options.negative
+    windows, places, labels = _windows(options), _places(noise, options.threads), _labels(options)
+    hidden = [_scratch(inputs) for _ in range(options.threads)]
 
     def train(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
         scratch, place = hidden[thread], places[thread]
@@ -205,6 +210,43 @@ def _tell_apart(
         )
 
     return train
+
+
+def _tell_apart_by_parts(
+    vocabulary: Vocabulary,
+    inputs: np.ndarray,
+    outputs: np.ndarray,
+    copies: Sequence[Copies],
+    text: Text,
+    noise: np.ndarray,
+    options: Options,
+) -> _Train:
+    """Put together what negative sampling works on where words are made of n-grams."""
+    from lab.models.word2vec.subword_kernel import train_subwords
+
+    assert options.subwords is not None
+    made = subwords(vocabulary.words, options.subwords)
+    windows, places, labels = _windows(options), _places(noise, options.threads), _labels(options)
+    scratch = [(_scratch(inputs), _scratch(inputs)) for _ in range(options.threads)]
+
+    def train(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
+        given = *scratch[thread], copies[thread], made.parts, made.starts, text, first, last, noise, places[thread]
+        places[thread] = train_subwords(inputs, outputs, *given, state, windows, rates, labels)
+
+    return train
+
+
+def _places(noise: np.ndarray, threads: int) -> list[int]:
+    """Where each thread begins to read the noise words."""
+    return [len(noise) * thread // threads for thread in range(threads)]
+
+
+def _labels(options: Options) -> tuple[float, ...]:
+    return (1.0,) + (0.0,) * options.negative
+
+
+def _scratch(matrix: np.ndarray) -> np.ndarray:
+    return _aligned(np.zeros((1, matrix.shape[1]), np.float32))
 
 
 def _train_parts(
@@ -258,7 +300,7 @@ def _words_between_merges(options: Options, rate: float) -> int:
     What threads change apart is added up, so it has to be small: the higher the rate and the more threads there are,
     the sooner they merge. Below 16 words merging takes longer than sharing rows would.
     """
-    if options.threads == 1 or options.objective == "hierarchical-softmax":
+    if options.threads == 1 or options.objective == "hierarchical-softmax" or options.subwords is not None:
         return 0
     words = int(_APART[options.architecture] / (rate * options.threads))
     return min(words, 512) if words >= 16 else 0

@@ -114,7 +114,7 @@ def test_every_option_changes_the_vectors(name, text):
 
 
 def test_the_table_of_changes_is_complete():
-    assert set(CHANGES) | {"threads"} == {field.name for field in dataclasses.fields(Options)}
+    assert set(CHANGES) | {"threads", "subwords"} == {field.name for field in dataclasses.fields(Options)}
 
 
 def test_the_seed_decides_everything(text):

@@ -41,6 +41,7 @@ CHANGES = {
     "negative": 1,
     "ns_exponent": 0.1,
     "cbow_mean": False,
+    "subwords": (2, 3),
     "subsample": 0.01,
     "min_count": 20,
     "max_vocab": 30,
