@@ -53,7 +53,7 @@ engine.train_epoch(state, text)
 print(loaded, time.process_time() - start)
 """
 LARGE = """
-import resource, sys
+import sys
 from pathlib import Path
 from lab.data.corpus import Sentences
 from lab.models.word2vec.engine import Options
@@ -62,7 +62,9 @@ text = Sentences(Path(sys.argv[1]), 0, 0)
 engine, options = LabEngine(), Options(vector_size=100, threads=2)
 vocabulary = engine.build(text, options)
 engine.train_epoch(engine.start(vocabulary, options, 0), text)
-print(vocabulary.tokens, len(vocabulary), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 2**30)
+# ru_maxrss would count the memory of the process that started this one
+(peak,) = (int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(vocabulary.tokens, len(vocabulary), peak / 2**20)
 """
 
 

@@ -43,7 +43,7 @@ class ModelConfig(Section):
     negative: PositiveInt = Field(5, description="noise words per pair (negative sampling only)")
     ns_exponent: float = Field(0.75, description="noise words are drawn in proportion to count ** ns_exponent")
     cbow_mean: bool = Field(True, description="average the context vectors (else sum)")
-    subwords: tuple[PositiveInt, PositiveInt] | None = Field(
+    subwords: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] | None = Field(
         None,
         description="[3, 6]: a word's vector is the mean of its own and those of its n-grams of 3 to 6 characters, as "
         "in fastText; words never seen have a vector, too (lab engine, negative sampling)",
@@ -107,7 +107,7 @@ class Word2VecConfig(ExperimentConfig):
         if span is None:
             return self
         if span[0] > span[1]:
-            raise ValueError(f"model.subwords: {list(span)}: the shortest n-grams come first")
+            raise ValueError(f"model.subwords: {span}: the shortest n-grams come first")
         if self.train.engine == "gensim" or self.model.objective == "hierarchical-softmax":
             raise ValueError("model.subwords: only with train.engine=lab and model.objective=negative-sampling")
         if self.train.start_from is not None:
@@ -117,7 +117,7 @@ class Word2VecConfig(ExperimentConfig):
 
 EVALUATION = "held-out text"
 PROBE_TOKENS = 20_000
-NGRAMS_A_WORD = 8  # different ones, to a word of a vocabulary of ten thousand words
+NGRAMS_A_WORD = 7  # different ones, to a word of a vocabulary of ten thousand words
 
 
 def plan(config: Word2VecConfig) -> DataFacts:
@@ -365,6 +365,7 @@ def engine_options(config: Word2VecConfig) -> Options:
     sections = config.vocabulary, config.model, config.train
     values = {name: value for section in sections for name, value in section.model_dump().items()}
     del values["engine"], values["start_from"]
+    values["subwords"] = values["subwords"] and tuple(values["subwords"])
     return Options(**values)
 
 

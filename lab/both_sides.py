@@ -77,14 +77,21 @@ class NewEntity:
 
 
 def new_entities(space: EmbeddingSpace, reference: str, queries: Sequence[str]) -> dict[str, NewEntity]:
-    """The queries that a space of both sides does not hold, as its run embeds them: texts, or pictures by their paths.
+    """The queries that a space does not hold, as its run embeds them.
 
-    An item, and a sum of items, is no new entity; a space of one side has none. Raises `UserError` for a query that is
-    not in the space where its run cannot embed it, and for one with no word that the run knows.
+    They are texts, or pictures by their paths, where the space is of both sides; words, where the run makes them of
+    n-grams; other spaces have none. An item, and a sum of items, is no new entity. Raises `UserError` for a query that
+    is not in the space where its run cannot embed it, and for one with no word that the run knows.
     """
     from lab.embeddings.expression import query_vector
 
-    if "side" not in space.metadata or Path(reference).expanduser().is_file():
+    if Path(reference).expanduser().is_file():
+        return {}
+    if "side" in space.metadata:
+        embed = _new_entity
+    elif _has_subwords(reference):
+        embed = _new_word
+    else:
         return {}
     found = {}
     for query in queries:
@@ -92,7 +99,7 @@ def new_entities(space: EmbeddingSpace, reference: str, queries: Sequence[str]) 
             query_vector(space, query)
         except UserError as error:
             try:
-                found[query] = _new_entity(space, reference, query)
+                found[query] = embed(space, reference, query)
             except UserError as reason:
                 raise UserError(f"{error}; {reason}") from reason
     return found
@@ -116,3 +123,27 @@ def _new_entity(space: EmbeddingSpace, reference: str, query: str) -> NewEntity:
     what, whose = "picture" if picture else "text", "a user" if side == "user" else "an item"
     among = space.subset(np.asarray(space.metadata["side"] == other))
     return NewEntity(vector, among, f"new {what}, as {whose}; nearest {other}s")
+
+
+def _has_subwords(reference: str) -> bool:
+    from lab.spaces import find_run
+
+    try:
+        run = find_run(reference)
+    except UserError:
+        return False
+    return run.experiment == "word2vec" and run.config["model"].get("subwords") is not None
+
+
+def _new_word(space: EmbeddingSpace, reference: str, query: str) -> NewEntity:
+    import numpy as np
+
+    from lab.embeddings.expression import parse_expression
+    from lab.spaces import find_run
+
+    if len(parse_expression(query)) > 1:
+        raise UserError("a sum is of words that are there")
+    vector = find_run(reference).encoder().encode([query])[0]
+    if np.isnan(vector).any():
+        raise UserError("none of its n-grams is known, either")
+    return NewEntity(vector, space, "not in the text: put together of n-grams")

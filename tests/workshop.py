@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from lab.config.experiments import load_recipe, recipes
 from lab.embeddings.space import EmbeddingSpace
 from lab.runs.artifacts import Artifacts
 from lab.runs.files import write_json
@@ -126,8 +127,9 @@ class Workshop:
 
 
 def run_info(id: str, experiment: str, seed: int, status: str) -> dict[str, Any]:
+    version = load_recipe(experiment).version if experiment in recipes() else 1
     return {
-        "id": id, "experiment": experiment, "recipe_version": 1, "status": status, "error": None, "seed": seed,
+        "id": id, "experiment": experiment, "recipe_version": version, "status": status, "error": None, "seed": seed,
         "study": None, "config_hash": "c", "source_hash": "s", "git_commit": "0a1b2c3d",
         "data": {"fingerprint": "f" * 32, "counts": {"documents": 106}, "description": "106 articles"},
         "packages": {"python": "3.11.9", "lab": "0.1.0", "numpy": "2.0.0"},

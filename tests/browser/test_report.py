@@ -187,7 +187,7 @@ def luminance_of(color: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("width", [pytest.param(390, marks=pytest.mark.slow), 1440])
 def test_hostile_data_stays_text(opened, workshop, width):
     opened.page.set_viewport_size({"width": width, "height": 800})
     page = opened(build(hostile_study(workshop)))

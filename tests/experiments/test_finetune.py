@@ -99,6 +99,7 @@ def test_a_run_leaves_all_that_it_should():
     assert run.metrics["train_loss"].is_monotonic_decreasing
 
 
+@pytest.mark.slow
 def test_spaces_before_and_after():
     frozen = lab.run(digits(), quiet=True)
     assert frozen.default_embedding == "items"
@@ -117,7 +118,10 @@ def test_spaces_before_and_after():
     assert all(row["frozen_identical"] for row in rows)
 
 
-@pytest.mark.parametrize("strategy", [{"frozen_depth": "all-1"}, {"kind": "lp_ft", "frozen_depth": "all-2"}])
+@pytest.mark.parametrize(
+    "strategy",
+    [{"frozen_depth": "all-1"}, pytest.param({"kind": "lp_ft", "frozen_depth": "all-2"}, marks=pytest.mark.slow)],
+)
 def test_interrupted_equals_uninterrupted(strategy, home, monkeypatch):
     config = digits(strategy=strategy, train={"epochs": 4})
     whole = lab.run(config, quiet=True)

@@ -17,6 +17,7 @@ from experiments.word2vec import Word2VecConfig, engine_options, plan, recipe
 from lab.errors import UserError
 from lab.models.word2vec.engine import Options
 from lab.runs import interrupt
+from lab.terminal_words import print_neighbors
 
 ANIMALS, FOODS = ["cat", "dog", "horse", "cow", "sheep"], ["bread", "rice", "cheese", "soup", "cake"]
 FOUR = [
@@ -279,7 +280,7 @@ def test_another_process_embeds_words_as_the_run_did(files, home):
     assert np.isnan(encoded[-1]).all()
 
 
-def test_with_subwords_words_never_seen_have_a_vector(files, home):
+def test_with_subwords_words_never_seen_have_a_vector(files, home, capsys):
     run = lab.run(config_of(files, model={"subwords": [2, 4]}), quiet=True)
     space, encoder = run.space(), run.encoder()
     unseen, seen, strange = encoder.encode(["breads", "bread", "qqq"])
@@ -289,6 +290,13 @@ def test_with_subwords_words_never_seen_have_a_vector(files, home):
     assert space.neighbors(unseen[None], k=1).ids[0, 0] == "bread"
     losses = run.metrics["loss"].dropna()
     assert losses.iloc[-1] < losses.iloc[0]
+    print_neighbors(run.id, ["breads"], 1, None)
+    told = capsys.readouterr().out
+    assert "not in the text: put together of n-grams" in told
+    assert "bread " in told
+    for query, message in (("qqq", "none of its n-grams is known"), ("bread - breads", "a sum is of words that are")):
+        with pytest.raises(UserError, match=message):
+            print_neighbors(run.id, [query], 1, None)
     few, many = (
         recipe.estimate(Word2VecConfig.model_validate(config_of(files, model=model))).bytes
         for model in ({}, {"subwords": [2, 4]})

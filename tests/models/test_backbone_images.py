@@ -15,6 +15,7 @@ from lab.models.image_libraries import without_classifier
 from lab.models.prefix import prefix_function
 
 SIZE = 64
+LARGE = ["torchvision:densenet121", "torchvision:regnet_x_400mf"]  # of which no small one can be built
 VIT = {"img_size": SIZE, "depth": 3, "embed_dim": 24, "num_heads": 2}
 SWIN = {"img_size": SIZE, "window_size": 4, "depths": (1, 1, 2), "embed_dim": 12, "num_heads": (1, 2, 4)}
 FAMILIES = {  # name: how many blocks, and what makes it small
@@ -83,7 +84,9 @@ def close(found, expected, tolerance=1e-5):
     assert (found - expected).abs().max() <= tolerance * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in FAMILIES]
+)
 def test_blocks_put_together_are_the_networks_own_forward(name):
     model, backbone = network(name)
     x = images()

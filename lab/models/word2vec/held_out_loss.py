@@ -57,6 +57,7 @@ def hold_out(
 ) -> HeldOutPairs:
     """Draw the predictions from held-out sentences, in the way gensim draws its own in training.
 
+    All predictions of a word from its neighbours have the same noise words: their rows are at hand for all of them.
     Words outside the vocabulary are passed over, frequent ones dropped at random (`subsample`), each window is of a
     random size (`shrink_windows`), and a noise word that happens to be the word itself is left out. Where the
     sentences, of `tokens` words in all, would give many more than `max_pairs` predictions, only every n-th sentence
@@ -75,12 +76,13 @@ def hold_out(
         centres = centres[starts[:-1]]
     size = min(max_pairs, len(starts) - 1)
     centres, starts = centres[:size], starts[: size + 1]
-    nodes, signs = _outputs(words[centres], vocabulary, options, generator)
+    predicted, of = np.unique(centres, return_inverse=True)
+    nodes, signs = _outputs(words[predicted], vocabulary, options, generator)
     return HeldOutPairs(
         contexts=words[contexts[: starts[-1]]],
         starts=starts,
-        nodes=nodes,
-        signs=signs,
+        nodes=nodes[of],
+        signs=signs[of],
         sentences=owners[centres],
         mean=options.cbow_mean,
     )

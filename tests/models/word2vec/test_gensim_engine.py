@@ -159,7 +159,7 @@ json.dump(state.progress(), open(f"{folder}/state.json", "w"))
 """
 
 
-@pytest.mark.parametrize("number", [0, 3])
+@pytest.mark.parametrize("number", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_interrupted_equals_uninterrupted_in_other_processes(number, tmp_path, text):
     for hash_seed, epochs in (("1", 1), ("2", 2)):
         subprocess.run(

@@ -209,6 +209,28 @@ def test_two_threads_learn_too(options, text):
     assert unit[index["t1w0"]] @ unit[index["t1w1"]] > unit[index["t1w0"]] @ unit[index["t2w1"]]
 
 
+@pytest.mark.parametrize("architecture", ["cbow", "skipgram"])
+@pytest.mark.parametrize("rate", [0.025, 0.2])
+def test_threads_that_work_on_copies_learn_what_one_thread_does(architecture, rate):
+    """What threads change apart is added up: at high rates it must be merged soon, or not be apart at all."""
+    text, held_out = made_up_text(4000), made_up_text(seed=1)
+    losses = []
+    for threads in (1, 4):
+        options = dataclasses.replace(SMALL, architecture=architecture, learning_rate=rate, threads=threads)
+        state = train(options, text)
+        pairs = hold_out(held_out, state.vocabulary, options, tokens=4000)
+        losses.append(pair_losses(pairs, state.input_vectors, state.output_vectors).mean())
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
+def test_the_higher_the_rate_the_sooner_copies_are_merged():
+    options = dataclasses.replace(SMALL, threads=2)
+    words = [lab_engine._words_between_merges(options, rate) for rate in (1e-4, 0.025, 0.05, 1.0)]
+    assert words == sorted(words, reverse=True)
+    assert words[1] > 16 > words[3] == 0
+    assert lab_engine._words_between_merges(SMALL, 0.025) == 0  # one thread is alone
+
+
 def test_more_threads_than_sentences_and_sentences_without_words(text):
     few = [["a", "b", "a", "b"], [], ["a"], []]
     options = dataclasses.replace(SMALL, threads=8, min_count=1)
