@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -17,7 +16,7 @@ from lab.models.word2vec.held_out_loss import keep_probability
 from lab.models.word2vec.hierarchical_softmax import train_hierarchical_softmax
 from lab.models.word2vec.huffman import huffman_tree
 from lab.models.word2vec.kernels import Copies, Text, Windows, train_negative_sampling
-from lab.models.word2vec.subwords import subwords
+from lab.models.word2vec.subwords import Subwords, subwords
 from lab.models.word2vec.vector_code import LANES
 
 MAX_SENTENCE = 10_000
@@ -93,13 +92,16 @@ class LabEngine:
             Copies(classes, words, len(vocabulary) + thread * rows, inputs[:rows].copy(), outputs[:rows].copy())
             for thread in range(options.threads)
         ]
+        shared = _Shared(inputs, outputs, copies, text)
         generator = np.random.default_rng((state.generators["seed"], state.epoch))
         if options.objective == "negative-sampling":
             noise = self._noise(vocabulary, options, state.generators["seed"], generator)
-            kernel = _tell_apart if options.subwords is None else partial(_tell_apart_by_parts, vocabulary)
-            train = kernel(inputs, outputs, copies, text, noise, options)
+            if options.subwords is None:
+                train = _tell_apart(shared, noise, options)
+            else:
+                train = _tell_apart_by_parts(shared, noise, subwords(vocabulary.words, options.subwords), options)
         else:
-            train = _climb(inputs, outputs, copies, text, vocabulary, options)
+            train = _climb(shared, vocabulary, options)
         _train_parts(train, text.starts, rates, options.threads, generator, tick)
         for copy in copies:
             _merge(inputs, copy.inputs, copy.shift)
@@ -172,15 +174,18 @@ def _windows(options: Options) -> Windows:
     return Windows(options.window, options.shrink_windows, options.architecture == "skipgram", options.cbow_mean)
 
 
-def _climb(
-    inputs: np.ndarray,
-    outputs: np.ndarray,
-    copies: Sequence[Copies],
-    text: Text,
-    vocabulary: Vocabulary,
-    options: Options,
-) -> _Train:
+class _Shared(NamedTuple):
+    """What all threads work on, and the copies that each has."""
+
+    inputs: np.ndarray
+    outputs: np.ndarray
+    copies: Sequence[Copies]
+    text: Text
+
+
+def _climb(shared: _Shared, vocabulary: Vocabulary, options: Options) -> _Train:
     """Put together what hierarchical softmax works on."""
+    inputs, outputs, copies, text = shared
     windows, tree = _windows(options), huffman_tree(vocabulary.counts)
 
     def train(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
@@ -191,15 +196,9 @@ def _climb(
     return train
 
 
-def _tell_apart(
-    inputs: np.ndarray,
-    outputs: np.ndarray,
-    copies: Sequence[Copies],
-    text: Text,
-    noise: np.ndarray,
-    options: Options,
-) -> _Train:
+def _tell_apart(shared: _Shared, noise: np.ndarray, options: Options) -> _Train:
     """Put together what negative sampling works on."""
+    inputs, outputs, copies, text = shared
     windows, places, labels = _windows(options), _places(noise, options.threads), _labels(options)
     hidden = [_scratch(inputs) for _ in range(options.threads)]
 
@@ -212,20 +211,11 @@ def _tell_apart(
     return train
 
 
-def _tell_apart_by_parts(
-    vocabulary: Vocabulary,
-    inputs: np.ndarray,
-    outputs: np.ndarray,
-    copies: Sequence[Copies],
-    text: Text,
-    noise: np.ndarray,
-    options: Options,
-) -> _Train:
+def _tell_apart_by_parts(shared: _Shared, noise: np.ndarray, made: Subwords, options: Options) -> _Train:
     """Put together what negative sampling works on where words are made of n-grams."""
     from lab.models.word2vec.subword_kernel import train_subwords
 
-    assert options.subwords is not None
-    made = subwords(vocabulary.words, options.subwords)
+    inputs, outputs, copies, text = shared
     windows, places, labels = _windows(options), _places(noise, options.threads), _labels(options)
     scratch = [(_scratch(inputs), _scratch(inputs)) for _ in range(options.threads)]
 

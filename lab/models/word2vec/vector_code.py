@@ -5,7 +5,8 @@ A window has C context words and K outputs: the word to predict and its noise wo
 of 16 floats long and aligned to 64 bytes; where a processor's vectors are shorter, LLVM uses several.
 
 numba's cache of compiled code looks only at the file that a compiled function stands in: after a change here, touch
-`kernels.py`.
+`kernels.py`, `subword_kernel.py` and `pair_losses.py`. A function that calls these must not be compiled with fastmath,
+which reaches into them and takes the rounding in the sigmoid for nothing.
 """
 
 from __future__ import annotations
