@@ -87,19 +87,16 @@ def new_entities(space: EmbeddingSpace, reference: str, queries: Sequence[str]) 
 
     if Path(reference).expanduser().is_file():
         return {}
-    if "side" in space.metadata:
-        embed = _new_entity
-    elif _has_subwords(reference):
-        embed = _new_word
-    else:
-        return {}
+    two_sides = "side" in space.metadata
     found = {}
     for query in queries:
         try:
             query_vector(space, query)
         except UserError as error:
+            if not two_sides and not _has_subwords(reference):
+                return {}
             try:
-                found[query] = embed(space, reference, query)
+                found[query] = (_new_entity if two_sides else _new_word)(space, reference, query)
             except UserError as reason:
                 raise UserError(f"{error}; {reason}") from reason
     return found

@@ -40,6 +40,8 @@ def place(home, monkeypatch):
         Image.new("RGB", (12, 10), colour).save(home / "plain" / f"{name}.png")
 
     class Runs:
+        experiment = "features"
+
         def __init__(self, name):
             self.name = name
 

@@ -90,5 +90,6 @@ RULES = {
     "exclusiveMinimum": _check(lambda value, rule: value > rule, _number),
     "exclusiveMaximum": _check(lambda value, rule: value < rule, _number),
     "minItems": _check(lambda value, rule: len(value) >= rule, lambda value: isinstance(value, list)),
+    "maxItems": _check(lambda value, rule: len(value) <= rule, lambda value: isinstance(value, list)),
     "required": _check(lambda value, rule: set(rule) <= set(value), lambda value: isinstance(value, dict)),
 }
