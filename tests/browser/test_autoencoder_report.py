@@ -16,7 +16,7 @@ def embeddings_report(built) -> Path:
     return built(study_of_sizes)
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1440, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [pytest.param(390, "dark", marks=pytest.mark.slow), (1440, "light")])
 def test_it_opens_with_the_answer_without_a_complaint_and_never_scrolls_sideways(
     opened, embeddings_report, width, scheme
 ):

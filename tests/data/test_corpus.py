@@ -196,7 +196,7 @@ def generate(path, megabytes: int, end: str) -> None:
 
 @pytest.mark.parametrize(
     ("end", "unit"),
-    [("\n", "sentence"), (" ", "document"), (" ", "sentence")],
+    [("\n", "sentence"), pytest.param(" ", "document", marks=pytest.mark.slow), (" ", "sentence")],
     ids=["lines", "one document", "one line"],
 )
 def test_memory_stays_bounded_whatever_the_size(tmp_path, monkeypatch, end, unit):

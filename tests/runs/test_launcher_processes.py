@@ -80,6 +80,7 @@ def test_a_run_that_fails_and_one_whose_process_dies_leave_the_others_alone(toy)
     assert [cell.status for cell in load_study("walks").cells] == ["finished"] * 5
 
 
+@pytest.mark.slow
 def test_killed_at_random_points_and_started_again_it_equals_the_uninterrupted(toy, uninterrupted):
     chance = random.Random(20130901)
     for _ in range(3):

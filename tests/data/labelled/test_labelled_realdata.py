@@ -43,6 +43,7 @@ def test_handwritten_digits_are_no_copies_of_each_other(name):
     assert named_pairs(load(name)) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_eurosat(shared_data):
     items = load(shared_data / "eurosat")
@@ -54,6 +55,7 @@ def test_eurosat(shared_data):
     assert named_pairs(items) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_flowers5_holds_test_pictures_in_training(shared_data):
     items = load(shared_data / "flowers5")
@@ -64,6 +66,7 @@ def test_flowers5_holds_test_pictures_in_training(shared_data):
     assert [len(index) for index in split.parts().values()] == [595, 200, 200]
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_sentence_polarity(shared_data):
     items = load(shared_data / "sentence_polarity")
@@ -73,6 +76,7 @@ def test_sentence_polarity(shared_data):
     assert copies == {("rt-polarity.neg:640", "rt-polarity.neg:3437"), ("rt-polarity.pos:1939", "rt-polarity.pos:4250")}
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_other_layouts(shared_data):
     items = load(shared_data / "mnist_t10k")
@@ -96,6 +100,7 @@ def _changed(image, kind):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.parametrize(("name", "least"), [("flowers5", 0.97), ("eurosat", 0.75)])
 @pytest.mark.parametrize("kind", ["coded anew", "mirrored", "smaller", "cut"])
@@ -118,6 +123,7 @@ def test_changed_copies_are_found(shared_data, name, least, kind):
     assert len(found) >= least * 40
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.parametrize(("name", "shape"), [("eurosat", (3, 64, 64)), ("flowers5", (3, 64, 64))])
 def test_pixels_of_real_pictures_are_those_of_pil(shared_data, monkeypatch, tmp_path, name, shape):
@@ -136,6 +142,7 @@ def test_pixels_of_real_pictures_are_those_of_pil(shared_data, monkeypatch, tmp_
         assert difference.max() == 0 if side == 64 else difference.mean() < 8
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_pixels_of_idx_files_are_taken_as_they_are(shared_data):
     items = load(shared_data / "mnist_t10k")
