@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -177,15 +178,15 @@ def arithmetic(text: Sentences) -> None:
     with threadpool_limits(1):
         product = min(timed(lambda: left @ left)[1] for _ in range(5))
     print(f"a product of matrices of {side} columns: {2 * side**3 / product / 1e9:.0f} GFLOP/s by one thread")
+    engine = LabEngine()
+    vocabulary = engine.build(text, Options())
+    windows, pairs = windows_and_pairs(text, vocabulary, Options())
     for architecture in ARCHITECTURES:
         for dimension in (100, 300):
             options = Options(architecture=architecture, vector_size=dimension)
-            engine = LabEngine()
-            vocabulary = engine.build(text, options)
-            state = engine.start(vocabulary, options, seed=0)
-            engine.train_epoch(state, text)
-            seconds = min(timed(lambda: engine.train_epoch(state, text))[1] for _ in range(3))  # noqa: B023
-            windows, pairs = windows_and_pairs(text, vocabulary, options)
+            epoch = partial(engine.train_epoch, engine.start(vocabulary, options, seed=0), text)
+            epoch()
+            seconds = min(timed(epoch)[1] for _ in range(3))
             outputs, width = options.negative + 1, -(-dimension // 16) * 16
             if architecture == "skipgram":
                 operations = 6 * pairs * outputs * width

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lab.embeddings.space import EmbeddingSpace
+    from lab.experiment import Encoder
     from lab.recommend import RankingTask
 
 LONGEST_TITLE = 80
@@ -87,29 +88,42 @@ def new_entities(space: EmbeddingSpace, reference: str, queries: Sequence[str]) 
 
     if Path(reference).expanduser().is_file():
         return {}
-    two_sides = "side" in space.metadata
-    found = {}
+    found: dict[str, NewEntity] = {}
+    encoder, embed = None, _new_entity if "side" in space.metadata else _new_word
     for query in queries:
         try:
             query_vector(space, query)
         except UserError as error:
-            if not two_sides and not _has_subwords(reference):
-                return {}
             try:
-                found[query] = (_new_entity if two_sides else _new_word)(space, reference, query)
+                encoder = encoder or _encoder_of_the_new(space, reference)
+                if encoder is None:
+                    return {}
+                found[query] = embed(space, encoder, query)
             except UserError as reason:
                 raise UserError(f"{error}; {reason}") from reason
     return found
 
 
-def _new_entity(space: EmbeddingSpace, reference: str, query: str) -> NewEntity:
+def _encoder_of_the_new(space: EmbeddingSpace, reference: str) -> Encoder | None:
+    """What embeds queries that a space does not hold, None where nothing does."""
+    from lab.spaces import find_run
+
+    if "side" in space.metadata:
+        return find_run(reference).encoder()
+    try:
+        run = find_run(reference)
+    except UserError:  # a backbone's name
+        return None
+    of_ngrams = run.experiment == "word2vec" and run.config["model"].get("subwords") is not None
+    return run.encoder() if of_ngrams else None
+
+
+def _new_entity(space: EmbeddingSpace, towers: Encoder, query: str) -> NewEntity:
     import numpy as np
 
     from lab.data.labelled.sources import is_picture
-    from lab.spaces import find_run
     from lab.trained_towers import TrainedTowers
 
-    towers = find_run(reference).encoder()
     assert isinstance(towers, TrainedTowers)
     picture = is_picture(query)
     side = towers.side_of("image" if picture else "text")
@@ -122,25 +136,14 @@ def _new_entity(space: EmbeddingSpace, reference: str, query: str) -> NewEntity:
     return NewEntity(vector, among, f"new {what}, as {whose}; nearest {other}s")
 
 
-def _has_subwords(reference: str) -> bool:
-    from lab.spaces import find_run
-
-    try:
-        run = find_run(reference)
-    except UserError:
-        return False
-    return run.experiment == "word2vec" and run.config["model"].get("subwords") is not None
-
-
-def _new_word(space: EmbeddingSpace, reference: str, query: str) -> NewEntity:
+def _new_word(space: EmbeddingSpace, encoder: Encoder, query: str) -> NewEntity:
     import numpy as np
 
     from lab.embeddings.expression import parse_expression
-    from lab.spaces import find_run
 
     if len(parse_expression(query)) > 1:
         raise UserError("a sum is of words that are there")
-    vector = find_run(reference).encoder().encode([query])[0]
+    vector = encoder.encode([query])[0]
     if np.isnan(vector).any():
         raise UserError("none of its n-grams is known, either")
     return NewEntity(vector, space, "not in the text: put together of n-grams")

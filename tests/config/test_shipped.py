@@ -122,7 +122,9 @@ def test_nothing_is_overwritten(home):
     assert (home / "cbow.yaml").read_text() == "mine"
     with pytest.raises(UserError, match=r"^cbow.yaml/a.yaml cannot be written: (Not a directory|File exists)"):
         write_new("word2vec/cbow", "cbow.yaml/a.yaml")
-    with pytest.raises(ConfigError, match=r"no shipped config 'cbwo'; did you mean word2vec/cbow or"):
+    with pytest.raises(
+        ConfigError, match=r"no shipped config 'cbwo'; did you mean word2vec/cbow or word2vec/subwords\?"
+    ):
         write_new("cbwo")
 
 

@@ -40,10 +40,10 @@ class MeanOfWords:
         encoded = np.full((len(items), self._vectors.shape[1]), np.nan, dtype=np.float32)
         for place, item in enumerate(items):
             words = [item] if item in self._rows else self._tokens_of(item)
-            vectors = [
-                self._vectors[self._rows[word]] if word in self._rows else self._vector_of(word) for word in words
-            ]
-            known = [vector for vector in vectors if vector is not None]
-            if known:
-                encoded[place] = np.mean(known, axis=0, dtype=np.float64)
+            vectors = self._vectors[np.array([self._rows[word] for word in words if word in self._rows], np.int64)]
+            unknown = (self._vector_of(word) for word in words if word not in self._rows)
+            if made := [vector for vector in unknown if vector is not None]:
+                vectors = np.concatenate([vectors, made])
+            if len(vectors):
+                encoded[place] = vectors.mean(axis=0, dtype=np.float64)
         return encoded

@@ -96,9 +96,8 @@ class State:
     """A trained or half-trained model, complete: an engine needs nothing else to go on.
 
     `input_vectors` (V, d) float32, the word vectors, or, with sub-words, (V + n-grams, d), what they are made of;
-    `output_vectors` (V, d) float32, of the words as targets or, for
-    hierarchical softmax, of the tree's inner nodes (the last row is unused); `epoch`: epochs done; `generators`: the
-    state of every random generator as JSON values.
+    `output_vectors` (V, d) float32, of the words as targets or, for hierarchical softmax, of the tree's inner nodes
+    (the last row is unused); `epoch`: epochs done; `generators`: the state of every random generator as JSON values.
     """
 
     vocabulary: Vocabulary

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from lab.models.word2vec.kernels import context_words, surviving_words
+from lab.models.word2vec.kernels import buffers, context_words, learning_rate, scales, surviving_words
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
@@ -39,12 +39,10 @@ def train_hierarchical_softmax(  # type: ignore[no-untyped-def]
     Arguments as of `train_negative_sampling`; `parents` and `codes` are those of a `HuffmanTree`, whose inner nodes
     are the rows of `outputs` in the order in which they were made.
     """
-    words = np.empty(np.max(np.diff(text.starts[first : last + 1])), dtype=np.int64)
-    contexts = np.empty(2 * windows.size, dtype=np.int64)
+    words, contexts = buffers(text, first, last, windows)
     hidden, move = np.empty(inputs.shape[1], dtype=np.float32), np.empty(inputs.shape[1], dtype=np.float32)
-    begin, length = text.starts[first], text.starts[last] - text.starts[first]
     for sentence in range(first, last):
-        rate = np.float32(rates[0] + (rates[1] - rates[0]) * (text.starts[sentence] - begin) / length)
+        rate = learning_rate(text, first, last, sentence, rates)
         size, state = surviving_words(text, sentence, words, state, copies)
         for center in range(size):
             near, state = context_words(words, size, center, windows, contexts, state)
@@ -55,8 +53,7 @@ def train_hierarchical_softmax(  # type: ignore[no-untyped-def]
                     climb(inputs[context], move, outputs, words[center], parents, codes, rate)
                     inputs[context] += move
                 continue
-            one, share = np.float32(1.0), np.float32(1.0 / near)
-            before, after = (share, one) if windows.mean else (one, share)
+            before, after = scales(windows, near)
             hidden[:] = 0.0
             for context in contexts[:near]:
                 hidden += before * inputs[context]

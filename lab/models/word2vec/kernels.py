@@ -130,28 +130,49 @@ def context_words(words, size, center, windows, contexts, state):  # type: ignor
 
 
 @njit(nogil=True, cache=True)
+def buffers(text, first, last, windows):  # type: ignore[no-untyped-def]
+    """Room for the words of any sentence from `first` to `last` (exclusive), and for those of a window."""
+    words = np.empty(np.max(np.diff(text.starts[first : last + 1])), dtype=np.int64)
+    return words, np.empty(2 * windows.size, dtype=np.int64)
+
+
+@njit(nogil=True, cache=True)
+def learning_rate(text, first, last, sentence, rates):  # type: ignore[no-untyped-def]
+    """The rate at a sentence: in a line from that at the first word of the stretch to that at its last."""
+    begin, length = text.starts[first], text.starts[last] - text.starts[first]
+    return np.float32(rates[0] + (rates[1] - rates[0]) * (text.starts[sentence] - begin) / length)
+
+
+@njit(nogil=True, cache=True)
+def scales(windows, count):  # type: ignore[no-untyped-def]
+    """What `count` vectors are multiplied by before they are added up, and what moves the result before it moves each.
+
+    As in gensim: the mean's gradient goes to each vector whole, the sum's is shared out.
+    """
+    one, share = np.float32(1.0), np.float32(1.0 / count)
+    return (share, one) if windows.mean else (one, share)
+
+
+@njit(nogil=True, cache=True)
 def train_negative_sampling(  # type: ignore[no-untyped-def]
     inputs, outputs, hidden, copies, text, first, last, noise, place, state, windows, rates, labels
 ):
     """Train on the sentences `first` to `last` (exclusive), in place.
 
     `inputs`, `outputs` (V, d), or more rows with copies, and `hidden` (1, d, scratch) float32, d a multiple of 16, rows
-    aligned to 64 bytes.
-    `noise` (N,) int32: noise words in random order, read from `place` on. `state`: 64 random bits. `rates`: the
-    learning rate at the first word and at the last, in a line between. `labels`: (1, 0, 0, ...), of the word and its
+    aligned to 64 bytes. `noise` (N,) int32: noise words in random order, read from `place` on. `state`: 64 random
+    bits. `rates`: the learning rate at the first word and at the last. `labels`: (1, 0, 0, ...), of the word and its
     noise words. The objective is equation 4 of Mikolov et al. 2013, arXiv:1310.4546; a noise word that is the word
     itself does not count.
     """
     count = len(labels)
-    words = np.empty(np.max(np.diff(text.starts[first : last + 1])), dtype=np.int64)
-    contexts = np.empty(2 * windows.size + 1, dtype=np.int64)
+    words, contexts = buffers(text, first, last, windows)
     targets, upcoming = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
     only = np.zeros(1, dtype=np.int64)
     weights = np.zeros(count + LANES, dtype=np.float32)
     gradient = np.empty(2 * windows.size * count + LANES, dtype=np.float32)
-    begin, length = text.starts[first], text.starts[last] - text.starts[first]
     for sentence in range(first, last):
-        rate = np.float32(rates[0] + (rates[1] - rates[0]) * (text.starts[sentence] - begin) / length)
+        rate = learning_rate(text, first, last, sentence, rates)
         if copies.classes:
             merge_copies(inputs, outputs, copies, text.starts[sentence], text.starts[sentence + 1])
         size, state = surviving_words(text, sentence, words, state, copies)
@@ -174,9 +195,8 @@ def train_negative_sampling(  # type: ignore[no-untyped-def]
             if windows.skipgram:
                 gradients(inputs, contexts, near, outputs, targets, labels, weights, gradient)
                 move_window(inputs, contexts, near, outputs, targets, labels, gradient, upcoming)
-            else:  # as in gensim: the mean's gradient goes to each word whole, the sum's is shared out
-                one, share = np.float32(1.0), np.float32(1.0 / near)
-                before, after = (share, one) if windows.mean else (one, share)
+            else:
+                before, after = scales(windows, near)
                 sum_rows(inputs, contexts, near, before, hidden)
                 gradients(hidden, only, 1, outputs, targets, labels, weights, gradient)
                 move_mean(inputs, contexts, near, after, hidden, outputs, targets, labels, gradient, upcoming)

@@ -16,6 +16,7 @@ from lab.models.word2vec.held_out_loss import keep_probability
 from lab.models.word2vec.hierarchical_softmax import train_hierarchical_softmax
 from lab.models.word2vec.huffman import huffman_tree
 from lab.models.word2vec.kernels import Copies, Text, Windows, train_negative_sampling
+from lab.models.word2vec.subword_kernel import train_subwords
 from lab.models.word2vec.subwords import Subwords, subwords
 from lab.models.word2vec.vector_code import LANES
 
@@ -85,9 +86,9 @@ class LabEngine:
         rates = options.learning_rates(state.epoch)
         words = _words_between_merges(options, max(rates))
         classes = min(_COPIED_CLASSES, (len(vocabulary) + 1).bit_length() - 1) if words else 0
-        inputs = _aligned(state.input_vectors, options.threads, classes)
-        outputs = _aligned(state.output_vectors, options.threads, classes)
         rows = 2**classes - 1
+        inputs = _aligned(state.input_vectors, rows, options.threads)
+        outputs = _aligned(state.output_vectors, rows, options.threads)
         copies = [
             Copies(classes, words, len(vocabulary) + thread * rows, inputs[:rows].copy(), outputs[:rows].copy())
             for thread in range(options.threads)
@@ -96,10 +97,8 @@ class LabEngine:
         generator = np.random.default_rng((state.generators["seed"], state.epoch))
         if options.objective == "negative-sampling":
             noise = self._noise(vocabulary, options, state.generators["seed"], generator)
-            if options.subwords is None:
-                train = _tell_apart(shared, noise, options)
-            else:
-                train = _tell_apart_by_parts(shared, noise, subwords(vocabulary.words, options.subwords), options)
+            made = None if options.subwords is None else subwords(vocabulary.words, options.subwords)
+            train = _tell_apart(shared, noise, made, options)
         else:
             train = _climb(shared, vocabulary, options)
         _train_parts(train, text.starts, rates, options.threads, generator, tick)
@@ -196,43 +195,22 @@ def _climb(shared: _Shared, vocabulary: Vocabulary, options: Options) -> _Train:
     return train
 
 
-def _tell_apart(shared: _Shared, noise: np.ndarray, options: Options) -> _Train:
-    """Put together what negative sampling works on."""
+def _tell_apart(shared: _Shared, noise: np.ndarray, made: Subwords | None, options: Options) -> _Train:
+    """Put together what negative sampling works on; `made`: what words are made of, where they are not whole."""
     inputs, outputs, copies, text = shared
-    windows, places, labels = _windows(options), _places(noise, options.threads), _labels(options)
-    hidden = [_scratch(inputs) for _ in range(options.threads)]
+    windows, threads, labels = _windows(options), options.threads, (1.0,) + (0.0,) * options.negative
+    places = [len(noise) * thread // threads for thread in range(threads)]
+    hidden = [_scratch(inputs) for _ in range(threads)]
+    kernel = train_negative_sampling if made is None else train_subwords
+    pieces = [() if made is None else (_scratch(inputs), made.parts, made.starts) for _ in range(threads)]
 
     def train(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
-        scratch, place = hidden[thread], places[thread]
-        places[thread] = train_negative_sampling(
-            inputs, outputs, scratch, copies[thread], text, first, last, noise, place, state, windows, rates, labels
+        own = hidden[thread], *pieces[thread], copies[thread]
+        places[thread] = kernel(
+            inputs, outputs, *own, text, first, last, noise, places[thread], state, windows, rates, labels
         )
 
     return train
-
-
-def _tell_apart_by_parts(shared: _Shared, noise: np.ndarray, made: Subwords, options: Options) -> _Train:
-    """Put together what negative sampling works on where words are made of n-grams."""
-    from lab.models.word2vec.subword_kernel import train_subwords
-
-    inputs, outputs, copies, text = shared
-    windows, places, labels = _windows(options), _places(noise, options.threads), _labels(options)
-    scratch = [(_scratch(inputs), _scratch(inputs)) for _ in range(options.threads)]
-
-    def train(thread: int, first: int, last: int, state: np.uint64, rates: tuple[float, float]) -> None:
-        given = *scratch[thread], copies[thread], made.parts, made.starts, text, first, last, noise, places[thread]
-        places[thread] = train_subwords(inputs, outputs, *given, state, windows, rates, labels)
-
-    return train
-
-
-def _places(noise: np.ndarray, threads: int) -> list[int]:
-    """Where each thread begins to read the noise words."""
-    return [len(noise) * thread // threads for thread in range(threads)]
-
-
-def _labels(options: Options) -> tuple[float, ...]:
-    return (1.0,) + (0.0,) * options.negative
 
 
 def _scratch(matrix: np.ndarray) -> np.ndarray:
@@ -301,16 +279,15 @@ def _merge(matrix: np.ndarray, before: np.ndarray, shift: int) -> None:
     matrix[: len(before)] += matrix[shift : shift + len(before)] - before
 
 
-def _aligned(matrix: np.ndarray, threads: int = 1, classes: int = 0) -> np.ndarray:
+def _aligned(matrix: np.ndarray, repeated: int = 0, times: int = 1) -> np.ndarray:
     """A copy whose rows are longer by zeros up to a multiple of 16 floats and begin at multiples of 64 bytes.
 
-    Behind it, for each thread, the first `2 ** classes - 1` rows once more.
+    Behind it stand its first `repeated` rows, so many `times`.
     """
-    frequent = matrix[: 2**classes - 1]
-    rows, width = len(matrix) + threads * len(frequent), -(-matrix.shape[1] // LANES) * LANES
+    rows, width = len(matrix) + times * repeated, -(-matrix.shape[1] // LANES) * LANES
     room = np.zeros(rows * width + LANES, dtype=np.float32)
     offset = (-room.ctypes.data % 64) // 4
     copy = room[offset : offset + rows * width].reshape(rows, width)
     copy[: len(matrix), : matrix.shape[1]] = matrix
-    copy[len(matrix) :, : matrix.shape[1]] = np.tile(frequent, (threads, 1))
+    copy[len(matrix) :, : matrix.shape[1]] = np.tile(matrix[:repeated], (times, 1))
     return copy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from lab.models.word2vec.kernels import context_words, surviving_words
+from lab.models.word2vec.kernels import buffers, context_words, learning_rate, scales, surviving_words
 from lab.models.word2vec.vector_code import LANES, gradients, move_window, prefetch, sum_rows
 
 
@@ -20,7 +20,7 @@ def add_to_rows(matrix, rows, move, scale):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)  # fastmath would take the sigmoid's rounding for nothing and leave it out
 def train_subwords(  # type: ignore[no-untyped-def]
-    inputs, outputs, hidden, word, copies, parts, starts, text, first, last, noise, place, state, windows, rates, labels
+    inputs, outputs, hidden, word, parts, starts, copies, text, first, last, noise, place, state, windows, rates, labels
 ):
     """Train on the sentences `first` to `last` (exclusive), in place.
 
@@ -30,16 +30,14 @@ def train_subwords(  # type: ignore[no-untyped-def]
     vector is put together once for all of them; the noise words are shared within a window.
     """
     count = len(labels)
-    words = np.empty(np.max(np.diff(text.starts[first : last + 1])), dtype=np.int64)
-    contexts = np.empty(2 * windows.size + 1, dtype=np.int64)
+    words, contexts = buffers(text, first, last, windows)
     targets, upcoming = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
     only = np.zeros(1, dtype=np.int64)
     weights = np.zeros(count + LANES, dtype=np.float32)
     gradient = np.empty(count + LANES, dtype=np.float32)
     begun = np.empty(inputs.shape[1], dtype=np.float32)
-    begin, length = text.starts[first], text.starts[last] - text.starts[first]
     for sentence in range(first, last):
-        rate = np.float32(rates[0] + (rates[1] - rates[0]) * (text.starts[sentence] - begin) / length)
+        rate = learning_rate(text, first, last, sentence, rates)
         size, state = surviving_words(text, sentence, words, state, copies)
         for center in range(size):
             near, state = context_words(words, size, center, windows, contexts, state)
@@ -50,8 +48,7 @@ def train_subwords(  # type: ignore[no-untyped-def]
             given, predicted = contexts[:near], words[center : center + 1]
             if windows.skipgram:
                 given, predicted = predicted, given
-            one, share = np.float32(1.0), np.float32(1.0 / len(given))
-            before, after = (share, one) if windows.mean else (one, share)
+            before, after = scales(windows, len(given))
             hidden[0, :] = 0.0
             for row in given:
                 rows = parts[starts[row] : starts[row + 1]]

@@ -1,4 +1,4 @@
-"""Words as the sum of their pieces: the n-grams of fastText (Bojanowski et al. 2017, arXiv:1607.04606)."""
+"""Words made of pieces: the n-grams of fastText (Bojanowski et al. 2017, arXiv:1607.04606)."""
 
 from __future__ import annotations
 

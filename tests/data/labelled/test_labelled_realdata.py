@@ -100,7 +100,6 @@ def _changed(image, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.parametrize(("name", "least"), [("flowers5", 0.97), ("eurosat", 0.75)])
 @pytest.mark.parametrize("kind", ["coded anew", "mirrored", "smaller", "cut"])

@@ -74,8 +74,8 @@ def test_training_does_what_plain_numpy_does(skipgram, mean, text):
             slow_in[rows] += (hidden - begun) * (1 if mean else share)
 
     reached = train_subwords(
-        inputs, outputs, aligned(np.zeros((1, WIDTH))), aligned(np.zeros((1, WIDTH))), NO_COPIES, made.parts,
-        made.starts, text, 0, len(text.starts) - 1, noise, 9, np.uint64(state), windows, RATES, (1.0,) + (0.0,) * 5,
+        inputs, outputs, aligned(np.zeros((1, WIDTH))), aligned(np.zeros((1, WIDTH))), made.parts, made.starts,
+        NO_COPIES, text, 0, len(text.starts) - 1, noise, 9, np.uint64(state), windows, RATES, (1.0,) + (0.0,) * 5,
     )  # fmt: skip
     assert reached == place
     assert np.abs(inputs - slow_in).max() < 1e-5
