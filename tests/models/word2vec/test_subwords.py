@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_text import made_up_text
-from test_word2vec_kernels import NO_COPIES, RATES, WIDTH, WORDS, aligned, sigmoid, windows_in
-from test_word2vec_kernels import text as text
+from plain_word2vec import NO_COPIES, RATES, WIDTH, WORDS, aligned, numbered_text, sigmoid, windows_in
 
 from lab.embeddings.space import EmbeddingSpace
 from lab.models.word2vec.encoder import MeanOfWords
@@ -47,8 +46,8 @@ def test_a_word_is_itself_and_its_ngrams(words, shortest, more):
 
 @pytest.mark.parametrize("skipgram", [True, False], ids=["skipgram", "cbow"])
 @pytest.mark.parametrize("mean", [True, False], ids=["mean", "sum"])
-def test_training_does_what_plain_numpy_does(skipgram, mean, text):
-    generator = np.random.default_rng(7)
+def test_training_does_what_plain_numpy_does(skipgram, mean):
+    text, generator = numbered_text(), np.random.default_rng(7)
     made = subwords(tuple(f"{'ab'[n % 2]}{'xyz'[n % 3]}{n}" for n in range(WORDS)), (2, 3))
     inputs = aligned(generator.normal(size=(WORDS + len(made.index), WIDTH), scale=0.3))
     outputs = aligned(generator.normal(size=(WORDS, WIDTH), scale=0.5))
